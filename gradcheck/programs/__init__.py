@@ -1,0 +1,1 @@
+"""Programs: jaxprs obtained by tracing, and their evaluation in many arithmetics."""

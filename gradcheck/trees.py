@@ -1,0 +1,65 @@
+"""Trees of arrays: lists, tuples and dicts whose leaves are arrays or plain values.
+
+An input of a rule may be a tree, such as a list of weight matrices. Everything below the rules
+works on the flat list of its leaves, in the order of the containers (of insertion, for dicts), each
+named by its path: `weights[2]`, `params['bias']`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+__all__ = ["leaves", "map_leaves", "rebuild", "signature"]
+
+
+def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+    """List the leaves of `tree` as pairs of path and value; None and other values are leaves too.
+
+    >>> leaves([1.0, {"bias": 2.0}], "w")
+    [('w[0]', 1.0), ("w[1]['bias']", 2.0)]
+    """
+    if isinstance(tree, dict):
+        return [leaf for key in tree for leaf in leaves(tree[key], f"{path}[{key!r}]")]
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return [leaf for key in tree._fields for leaf in leaves(getattr(tree, key), f"{path}.{key}")]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for index, part in enumerate(tree) for leaf in leaves(part, f"{path}[{index}]")]
+    return [(path, tree)]
+
+
+def rebuild(tree: Any, values: Iterable[Any]) -> Any:
+    """Return a tree of the same containers as `tree`, with `values` for its leaves, in order.
+
+    >>> rebuild([1.0, {"bias": 2.0}], ["a", "b"])
+    ['a', {'bias': 'b'}]
+    """
+    return _rebuild(tree, iter(values))
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Return `tree` with `function` applied to every leaf.
+
+    >>> map_leaves(abs, (-1, [-2, 3]))
+    (1, [2, 3])
+    """
+    return rebuild(tree, (function(value) for _, value in leaves(tree)))
+
+
+def signature(tree: Any) -> tuple[Any, ...]:
+    """Return what two trees must share to have the same leaves: the paths, in order.
+
+    >>> signature({"w": 1, "b": 2}) == signature({"w": 3, "b": 4})
+    True
+    """
+    return tuple(path for path, _ in leaves(tree))
+
+
+def _rebuild(tree: Any, values: Iterator[Any]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _rebuild(part, values) for key, part in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_rebuild(part, values) for part in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_rebuild(part, values) for part in tree)
+    return next(values)
