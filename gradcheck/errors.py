@@ -1,14 +1,14 @@
 """Every error that gradcheck raises, and what each one carries.
 
-    GradcheckError
-    ├── UsageError                the request cannot be carried out as it was made
-    │   └── ContractError         a dimension string, domain or keyword makes no sense
-    ├── RuleError                 the user's own code cannot be run as it was declared
-    ├── Abstention                an oracle or a tracer cannot say, and says why
-    └── VerdictError
-        ├── GradientError         a derivative is wrong (also an AssertionError)
-        └── InconclusiveError     nothing could be said
-    ShapeError                    an array has other dimensions than its formula (an AssertionError)
+GradcheckError
+├── UsageError                the request cannot be carried out as it was made
+│   └── ContractError         a dimension string, domain or keyword makes no sense
+├── RuleError                 the user's own code cannot be run as it was declared
+├── Abstention                an oracle or a tracer cannot say, and says why
+└── VerdictError
+    ├── GradientError         a derivative is wrong (also an AssertionError)
+    └── InconclusiveError     nothing could be said
+ShapeError                    an array has other dimensions than its formula (an AssertionError)
 """
 
 from __future__ import annotations

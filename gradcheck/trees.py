@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["leaves", "map_leaves", "rebuild", "signature"]
+__all__ = ["is_variable", "leaves", "map_leaves", "rebuild", "signature"]
+
+
+def is_variable(value: Any) -> bool:
+    """Say whether `value` is an array (or NumPy scalar) of floating numbers of any precision."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and (dtype.kind in "fc" or "float" in str(dtype))
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -22,9 +28,13 @@ def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
     if isinstance(tree, dict):
         return [leaf for key in tree for leaf in leaves(tree[key], f"{path}[{key!r}]")]
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return [leaf for key in tree._fields for leaf in leaves(getattr(tree, key), f"{path}.{key}")]
+        return [
+            leaf for key in tree._fields for leaf in leaves(getattr(tree, key), f"{path}.{key}")
+        ]
     if isinstance(tree, (list, tuple)):
-        return [leaf for index, part in enumerate(tree) for leaf in leaves(part, f"{path}[{index}]")]
+        return [
+            leaf for index, part in enumerate(tree) for leaf in leaves(part, f"{path}[{index}]")
+        ]
     return [(path, tree)]
 
 

@@ -1,0 +1,89 @@
+"""Says whether a hand-written derivative is right.
+
+Importing gradcheck imports nothing heavy: each public name loads its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcheck import strategies
+    from gradcheck.adapters.gradient import gradient
+    from gradcheck.adapters.pair import pair
+    from gradcheck.adapters.vjp import vjp
+    from gradcheck.contracts import (
+        complex,
+        constant,
+        elements,
+        integers,
+        one_hot,
+        one_of,
+        positive,
+        probabilities,
+    )
+    from gradcheck.errors import (
+        Abstention,
+        ContractError,
+        GradcheckError,
+        GradientError,
+        InconclusiveError,
+        RuleError,
+        ShapeError,
+        UsageError,
+        VerdictError,
+    )
+    from gradcheck.reports.report import CheckResult, Report
+    from gradcheck.rules import Point, Rule
+    from gradcheck.verification import check, verify, verify_at
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "gradcheck.adapters.gradient": ["gradient"],
+    "gradcheck.adapters.pair": ["pair"],
+    "gradcheck.adapters.vjp": ["vjp"],
+    "gradcheck.checks.check": ["Finding"],
+    "gradcheck.contracts": [
+        "complex",
+        "constant",
+        "elements",
+        "integers",
+        "one_hot",
+        "one_of",
+        "positive",
+        "probabilities",
+    ],
+    "gradcheck.errors": [
+        "Abstention",
+        "ContractError",
+        "GradcheckError",
+        "GradientError",
+        "InconclusiveError",
+        "RuleError",
+        "ShapeError",
+        "UsageError",
+        "VerdictError",
+    ],
+    "gradcheck.reports.report": ["CheckResult", "Report"],
+    "gradcheck.rules": ["Point", "Rule"],
+    "gradcheck.verification": ["check", "verify", "verify_at"],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [*sorted(_HOME_OF), "strategies"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "strategies":
+        return importlib.import_module("gradcheck.strategies")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'gradcheck' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,5 @@
+"""`python -m gradcheck`: the command line."""
+
+from gradcheck.cli import main
+
+main()

@@ -1,0 +1,113 @@
+"""What every adapter shares: the options of a declaration, and the making of the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gradcheck.contracts import make_contract
+from gradcheck.errors import ContractError
+from gradcheck.rules import Pullback, Rule
+
+__all__ = ["OPTIONS", "declare"]
+
+OPTIONS = frozenset(
+    {"name", "output", "batch", "dims", "inputs", "points", "expected_failures", "strict"}
+)
+"""The keywords that are options of a rule; an input of one of these names is declared in `dims=`."""
+
+
+def declare(
+    kind: str,
+    functions: Mapping[str, Callable[..., Any]],
+    keywords: Mapping[str, Any],
+    *,
+    linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]],
+    primal: Callable[[tuple[Any, ...]], Any],
+    scalar: bool = False,
+) -> Rule:
+    """Make the rule of one declaration.
+
+    Args:
+        kind: the adapter's name.
+        functions: the user's functions by the adapter's argument names, forward first.
+        keywords: the options of `OPTIONS`; every other keyword is an input's dimension or domain.
+        linearise: inputs to output and pullback.
+        primal: inputs to output.
+        scalar: whether the output is a scalar loss.
+
+    Raises:
+        ContractError: an argument is no callable, a keyword is unknown or contradictory, or nothing
+            says how to draw the inputs.
+    """
+    for argument, function in functions.items():
+        if not callable(function):
+            raise ContractError(f"gradcheck.{kind}: {argument} is {function!r}, not a callable")
+    options = {key: value for key, value in keywords.items() if key in OPTIONS}
+    dimensions = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    forward = next(iter(functions.values()))
+    inputs, points = options.get("inputs"), options.get("points")
+    if inputs is not None and points is not None:
+        raise ContractError(f"gradcheck.{kind}: give inputs= or points=, not both")
+    if inputs is not None and not callable(inputs):
+        raise ContractError(
+            f"gradcheck.{kind}: inputs= is {inputs!r}; it takes a function of a numpy Generator that "
+            "returns the tuple of inputs"
+        )
+    contract = None
+    if inputs is None and points is None:
+        contract = make_contract(
+            forward,
+            dimensions,
+            dims=options.get("dims"),
+            output=options.get("output"),
+            batch=options.get("batch"),
+            reserved=OPTIONS,
+        )
+        names = tuple(contract.inputs)
+    elif dimensions or options.get("dims"):
+        given = ", ".join([*dimensions, *(options.get("dims") or {})])
+        raise ContractError(
+            f"gradcheck.{kind}: {given} and {'inputs=' if inputs else 'points='} both say what the inputs "
+            "are; keep one of them"
+        )
+    else:
+        names = _parameter_names(kind, forward)
+    name = options.get("name") or getattr(forward, "__name__", kind)
+    return Rule(
+        name=name,
+        kind=kind,
+        input_names=names,
+        primal=primal,
+        linearise=linearise,
+        functions=tuple(functions.values()),
+        contract=contract,
+        inputs=inputs,
+        points=points,
+        scalar=scalar,
+        expected_failures=dict(options.get("expected_failures") or {}),
+        strict=bool(options.get("strict", False)),
+    )
+
+
+def _parameter_names(kind: str, forward: Callable[..., Any]) -> tuple[str, ...]:
+    """Name the inputs by the forward's positional parameters without a default."""
+    import inspect
+
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise ContractError(
+            f"gradcheck.{kind}: the parameters of {forward!r} cannot be read; wrap it in a def"
+        ) from error
+    names = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters) or not names:
+        raise ContractError(
+            f"gradcheck.{kind}: the inputs of {getattr(forward, '__name__', forward)!r} have no names; "
+            "give it one parameter per input"
+        )
+    return tuple(names)

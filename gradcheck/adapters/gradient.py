@@ -1,0 +1,50 @@
+"""`gradcheck.gradient`: a scalar function and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradcheck import trees
+from gradcheck.adapters.declaration import declare
+from gradcheck.errors import RuleError
+from gradcheck.rules import Pullback, Rule, describe
+
+__all__ = ["gradient"]
+
+
+def gradient(f: Callable[..., Any], grad: Callable[..., Any], /, **keywords: Any) -> Rule:
+    """Make a rule of a scalar `f(*inputs)` and its gradient `grad(*inputs) -> gradients`.
+
+    Args:
+        f: returns one real number (a float, or an array of one entry).
+        grad: returns one gradient per input in the order of `f` (None: no claim), or a dict by
+            input name; the gradient of a list of arrays is a list of arrays.
+        **keywords: the dimensions or the domain of each input by its name, and the options of
+            `gradcheck.pair`.
+
+    Raises:
+        ContractError: a keyword is unknown or contradicts another.
+
+    >>> import numpy as np
+    >>> from gradcheck import gradient, verify
+    >>> energy = gradient(lambda x: 0.5 * np.sum(x**2), lambda x: x, x="N D")
+    >>> verify(energy, examples=20, seed=1).verdict
+    'pass'
+    """
+
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        value = f(*inputs)
+        size = getattr(value, "size", 1)
+        if size != 1 or len(trees.leaves(value)) != 1:
+            raise RuleError(
+                f"{getattr(f, '__name__', 'f')} returned {describe(value)}; gradcheck.gradient expects a "
+                "scalar function: use gradcheck.vjp for an output of several entries"
+            )
+        return value
+
+    def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        return primal(inputs), lambda _: grad(*inputs)
+
+    functions = {"f": f, "grad": grad}
+    return declare("gradient", functions, keywords, linearise=linearise, primal=primal, scalar=True)

@@ -1,0 +1,89 @@
+"""What a check is: a law that a rule must obey, examined at one point at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradcheck.oracles.evidence import Evidence, Oracle
+from gradcheck.checks.tally import Tally
+from gradcheck.rules import Point, Rule
+from gradcheck.verdicts import Judgement, Profile, Verdict
+
+__all__ = ["Bench", "Check", "Examination", "Finding"]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a check works with: the oracles, the profile, and random numbers of its own."""
+
+    oracles: Sequence[Oracle]
+    profile: Profile
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, where, and the likely cause.
+
+    Attributes:
+        check: the check that found it.
+        input: the path of the array concerned, such as `weights[2]`; empty for the output.
+        index: the entry that is worst off, or None where the whole array is concerned.
+        claimed: the claimed value of that entry, or the claimed shape.
+        true: the true value of that entry, or the shape that it must have.
+        diagnosis: the likely cause as a sentence, empty if none fits.
+        line: the user's source line as `path:line`, empty if unknown.
+        message: the whole finding as text of several lines.
+    """
+
+    check: str
+    input: str
+    index: tuple[int, ...] | None
+    claimed: Any
+    true: Any
+    diagnosis: str
+    line: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What one check says of one point.
+
+    Attributes:
+        verdict: of this point alone.
+        findings: what is wrong at this point.
+        judgements: the decisions on each gradient, by the variable's path.
+        evidence: what each oracle said.
+        notes: what is worth saying though nothing is wrong.
+        reasons: why something is undecided.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    judgements: Mapping[str, Judgement] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+class Check(Protocol):
+    """A law that a rule must obey."""
+
+    name: str
+
+    def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
+        """Examine the law at one point.
+
+        Raises:
+            RuleError: the user's code raised, or returned something that is no gradient.
+        """
+        ...
+
+    def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
+        """Return the verdict on all points of a search in which none failed, with its reason."""
+        ...

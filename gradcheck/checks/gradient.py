@@ -1,0 +1,171 @@
+"""The check `gradient`: every claimed entry is the true derivative, by every oracle that can say.
+
+Law: the pullback of the rule at x maps the cotangent u to the gradient of <u, forward(x)>.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.shapes import NOTHING_CLAIMED, shape_finding, sizes_of
+from gradcheck.checks.tally import Tally
+from gradcheck.diagnosis import explain
+from gradcheck.oracles.evidence import Evidence
+from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
+from gradcheck.verdicts import Decision, Judgement, Profile, Verdict, decide, worst
+
+__all__ = ["GradientCheck"]
+
+
+class GradientCheck:
+    """Every claimed entry is the true derivative, by every oracle that can say."""
+
+    name = "gradient"
+
+    def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
+        """Compare the claimed gradient with all oracles at one point, entry by entry."""
+        claim = claim_at(rule, point)
+        compared = [variable for variable in claim.variables if variable.comparable]
+        misshapen = [
+            shape_finding(rule, self.name, claim, variable)
+            for variable in claim.variables
+            if variable.claimed is not None and not variable.comparable
+        ]
+        if not compared and not misshapen:
+            return Examination(Verdict.INCONCLUSIVE, reasons=(NOTHING_CLAIMED,))
+        evidence = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
+        judgements = judge_all(claim, compared, evidence, bench.profile.power)
+        wrong = [v for v in compared if judgements[v.path].count(Decision.WRONG)]
+        if wrong:
+            again = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
+            confirmed = judge_all(claim, wrong, again, bench.profile.power)
+            wrong = [v for v in wrong if confirmed[v.path].count(Decision.WRONG)]
+        findings = misshapen + [
+            self._finding(rule, claim, variable, judgements[variable.path], evidence)
+            for variable in wrong
+        ]
+        verdict = Verdict.FAIL if findings else worst(map(_verdict, judgements.values()))
+        reasons = tuple(
+            dict.fromkeys(reason for item in judgements.values() for reason in item.reasons)
+        )
+        return Examination(verdict, tuple(findings), judgements, tuple(evidence), reasons=reasons)
+
+    def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
+        """Pass if each claimed gradient was decided right, whole, at enough points."""
+        if not tally.seen:
+            return (
+                Verdict.INCONCLUSIVE,
+                NOTHING_CLAIMED if tally.points else "no point was examined",
+            )
+        needed = min(profile.needed, profile.examples)
+        short = [name for name in tally.seen if tally.decided[name] < needed]
+        if not short:
+            return Verdict.PASS, ""
+        why = "; ".join(reason for reason, _ in tally.reasons.most_common(REASONS_TOLD))
+        counts = ", ".join(f"{name} at {tally.decided[name]}" for name in short)
+        return (
+            Verdict.INCONCLUSIVE,
+            f"of {tally.points} points, decided were {counts} ({needed} needed): {why}",
+        )
+
+    def _finding(
+        self,
+        rule: Rule,
+        claim: Claim,
+        variable: Variable,
+        judgement: Judgement,
+        evidence: list[Evidence],
+    ) -> Finding:
+        index = _worst_entry(judgement)
+        claimed, true = judgement.claimed[index], judgement.true[index]
+        diagnosis = explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
+        entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
+        wrong, size = judgement.count(Decision.WRONG), judgement.decisions.size
+        lines = [
+            f"{rule.name}: the gradient of {variable.path} {list(variable.value.shape)} is wrong"
+            f" in {wrong} of {size} {'entry' if size == 1 else 'entries'}; worst is {entry}",
+            f"    claimed  {_number(claimed)}",
+        ]
+        for item in evidence:
+            entries = item.entries.get(variable.path)
+            if entries is None or not np.isfinite(entries.bound[index]):
+                lines.append(f"    cannot tell: {item.abstention or item.reason} ({item.oracle})")
+            else:
+                value, bound = entries.true[index], entries.bound[index]
+                lines.append(f"    true     {_number(value)} ± {bound:.1e} ({item.oracle})")
+        if diagnosis:
+            lines.append(f"    {diagnosis}")
+        line = _source_line(rule.functions[-1])
+        return Finding(
+            self.name,
+            variable.path,
+            index,
+            _plain(claimed),
+            _plain(true),
+            diagnosis,
+            line,
+            "\n".join(lines),
+        )
+
+
+REASONS_TOLD = 3
+"""How many reasons for undecided entries a sentence carries; the report lists them all."""
+
+
+def judge_all(
+    claim: Claim, variables: list[Variable], evidence: list[Evidence], power: float
+) -> dict[str, Judgement]:
+    """Judge the gradient of each variable by all the evidence."""
+    size = contraction(claim)
+    judgements = {}
+    for variable in variables:
+        assert variable.claimed is not None
+        judgements[variable.path] = decide(
+            variable.value, variable.claimed, size, evidence, variable.path, power
+        )
+    return judgements
+
+
+def contraction(claim: Claim) -> float:
+    """Return the sum of |cotangent * output| over the output's entries, the scale of the derivative."""
+    with np.errstate(all="ignore"):
+        total = sum(
+            float(
+                np.sum(
+                    np.abs(np.asarray(cotangent, np.complex128) * np.asarray(out, np.complex128))
+                )
+            )
+            for (_, cotangent), (_, out) in zip(
+                trees.leaves(claim.point.cotangent), trees.leaves(claim.output), strict=True
+            )
+        )
+    return total if np.isfinite(total) else 0.0
+
+
+def _verdict(judgement: Judgement) -> Verdict:
+    decided = judgement.count(Decision.RIGHT) == judgement.decisions.size
+    return Verdict.PASS if decided else Verdict.INCONCLUSIVE
+
+
+def _worst_entry(judgement: Judgement) -> tuple[int, ...]:
+    with np.errstate(all="ignore"):
+        error = np.abs(judgement.claimed - judgement.true) / judgement.scale
+    error = np.where(judgement.decisions == Decision.WRONG, np.nan_to_num(error, nan=np.inf), -1)
+    return tuple(int(axis) for axis in np.unravel_index(int(np.argmax(error)), error.shape))
+
+
+def _number(value: Any) -> str:
+    return f"{_plain(value)!r:<24}"
+
+
+def _plain(value: Any) -> Any:
+    return complex(value) if np.iscomplexobj(value) else float(value)
+
+
+def _source_line(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""

@@ -1,0 +1,91 @@
+"""What the points of one search showed together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.rules import Point
+from gradcheck.verdicts import Decision, Judgement
+
+if TYPE_CHECKING:
+    from gradcheck.checks.check import Examination
+
+__all__ = ["Tally"]
+
+
+@dataclass
+class Tally:
+    """What the points of one search showed together.
+
+    Attributes:
+        points: points examined.
+        discarded: drawn points at which the forward raised or was not finite.
+        architectures: the shapes of the inputs seen, one entry per different combination.
+        entries: entries decided, by `Decision`.
+        decided: for each input, the points at which every entry of its gradient was decided right.
+        seen: for each input, the points at which it had a gradient to compare.
+        agreement: the largest relative deviation of an entry that was decided right (of its scale).
+        visible: the largest smallest visible error of an entry that was decided right, relative to its
+            scale: no error above it could have passed.
+        reasons: why entries or points stayed undecided, with how often.
+        notes: remarks of the check.
+    """
+
+    points: int = 0
+    discarded: int = 0
+    architectures: set[object] = field(default_factory=set)
+    entries: Counter[Decision] = field(default_factory=Counter)
+    decided: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    agreement: float = 0.0
+    visible: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    oracles: Counter[str] = field(default_factory=Counter)
+
+    def add(self, point: Point, examination: Examination) -> None:
+        """Count one examined point."""
+        self.points += 1
+        self.architectures.add(_architecture(point))
+        self.reasons.update(examination.reasons)
+        self.notes.update(examination.notes)
+        self.oracles.update(item.oracle for item in examination.evidence if item.entries)
+        complete: dict[str, bool] = {}
+        for path, judgement in examination.judgements.items():
+            whole = self._add_judgement(judgement)
+            name = _input_name(path)
+            complete[name] = whole and complete.get(name, True)
+        self.seen.update(complete)
+        self.decided.update(name for name, whole in complete.items() if whole)
+
+    def _add_judgement(self, judgement: Judgement) -> bool:
+        for decision in Decision:
+            self.entries[decision] += judgement.count(decision)
+        right = judgement.decisions == Decision.RIGHT
+        if np.any(right):
+            with np.errstate(all="ignore"):
+                deviation = np.abs(judgement.claimed - judgement.true)[right]
+                scale = judgement.scale[right]
+                relative = np.where(deviation == 0, 0, deviation / scale)
+                visible = np.where(
+                    judgement.tolerance[right] == 0, 0, judgement.tolerance[right] / scale
+                )
+            self.agreement = max(self.agreement, float(np.max(relative)))
+            self.visible = max(self.visible, float(np.max(visible)))
+        return bool(np.all(right))
+
+
+def _architecture(point: Point) -> object:
+    return tuple(
+        (path, np.shape(value) if trees.is_variable(value) else repr(value)[:80])
+        for path, value in trees.leaves(point.inputs)
+    )
+
+
+def _input_name(path: str) -> str:
+    return path.split("[")[0].split(".")[0]

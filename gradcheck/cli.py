@@ -1,0 +1,130 @@
+"""The command line: `gradcheck verify TARGET…`.
+
+Exit codes: 0 all rules pass, 1 a rule fails, 3 a usage, import or input error (and no rule failed),
+2 otherwise: a rule is inconclusive.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcheck.reports.report import Report
+
+try:
+    import click
+except ModuleNotFoundError as error:  # pragma: no cover
+    raise SystemExit(
+        "the gradcheck command needs click and rich: pip install click rich"
+    ) from error
+
+__all__ = ["main"]
+
+PASSED, FAILED, INCONCLUSIVE, UNUSABLE = 0, 1, 2, 3
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = commands.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = UNUSABLE
+    sys.exit(code if isinstance(code, int) else PASSED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gradcheck")
+def commands() -> None:
+    """Say whether hand-written derivatives are right.
+
+    Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage, import or input error.
+    """
+
+
+@commands.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option(
+    "--profile", default="standard", show_default=True, help="quick, standard or thorough."
+)
+@click.option("--examples", type=click.IntRange(min=1), help="Points drawn for each check.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw the points of this seed again.")
+@click.option("--check", "checks", multiple=True, help="Run only this check; may be repeated.")
+@click.option(
+    "--time-budget", type=click.FloatRange(min=0, min_open=True), help="Seconds for each check."
+)
+@click.option("--no-trace", is_flag=True, help="Decide by finite differences alone.")
+@click.option("--report", "report_file", help="Write the reports to this .json or .html file.")
+@click.option(
+    "--traceback", is_flag=True, help="Show the traceback of an error in the user's code."
+)
+def verify(
+    targets: tuple[str, ...], report_file: str | None, traceback: bool, **options: Any
+) -> int:
+    """Verify every rule of each TARGET: a module, a .py file or a folder."""
+    from gradcheck.discovery import find_rules
+    from gradcheck.errors import GradcheckError, UsageError
+    from gradcheck.reports.files import require_writable, write
+    from gradcheck.reports.terminal import Terminal
+
+    terminal = Terminal()
+    settings = {
+        "profile": options["profile"],
+        "examples": options["examples"],
+        "seed": options["seed"],
+        "time_budget": options["time_budget"],
+        "trace": not options["no_trace"],
+        "checks": list(options["checks"]) or None,
+    }
+    errors = 0
+    reports: list[Report] = []
+    try:
+        require_usable(settings)
+        if report_file is not None:
+            require_writable(report_file)
+    except UsageError as error:
+        terminal.error(str(error))
+        return UNUSABLE
+    found = []
+    for target in targets:
+        try:
+            found += find_rules(target)
+        except GradcheckError as error:
+            errors += 1
+            terminal.error(str(error))
+            terminal.traceback(error.__cause__ if traceback else None)
+    for item, run in terminal.rules(found, settings):
+        try:
+            reports.append(run())
+            terminal.report(reports[-1])
+        except GradcheckError as error:
+            errors += 1
+            terminal.error(f"{item.target}: {error}")
+            terminal.traceback(error.__cause__ if traceback else None)
+    if reports:
+        terminal.summary(reports)
+    if report_file is not None:
+        write(report_file, reports)
+    return exit_code(reports, errors)
+
+
+def exit_code(reports: list[Report], errors: int) -> int:
+    """Return the exit code of a run with these reports and this many errors."""
+    verdicts = {str(report.verdict) for report in reports}
+    if "fail" in verdicts:
+        return FAILED
+    if errors or not reports:
+        return UNUSABLE
+    return INCONCLUSIVE if "inconclusive" in verdicts else PASSED
+
+
+def require_usable(settings: dict[str, Any]) -> None:
+    """Refuse a profile or a check that does not exist before anything is imported."""
+    from gradcheck.checks import select
+    from gradcheck.verdicts import profile_named
+
+    select(settings["checks"])
+    profile_named(settings["profile"])

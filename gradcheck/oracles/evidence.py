@@ -1,0 +1,65 @@
+"""What an oracle is, and what it says: true values with a bound, or the reason for none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.rules import Claim, Rule
+
+__all__ = ["Entries", "Evidence", "Oracle"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What one oracle says of one gradient, entry by entry.
+
+    Attributes:
+        true: the true gradient, of the variable's shape.
+        bound: the oracle's bound on its own error in `true` (absolute); infinite where it cannot say.
+        claimed: the claim as this oracle saw it (an oracle that works in wider precision
+            evaluates the claim there too); None for the user's own numbers.
+        loss: what the claim may lose by its own rounding (absolute); None for the loss of float64.
+    """
+
+    true: Array
+    bound: Array
+    claimed: Array | None = None
+    loss: Array | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One oracle's answer at one point: entries by the variable's path, or the reason for none.
+
+    Attributes:
+        oracle: the oracle's name.
+        entries: what it says, by variable.
+        abstention: why it says nothing at all, else None.
+        reason: why some entries have an infinite bound, else empty.
+        evaluations: how often it ran the user's forward.
+    """
+
+    oracle: str
+    entries: dict[str, Entries] = field(default_factory=dict)
+    abstention: str | None = None
+    reason: str = ""
+    evaluations: int = 0
+
+
+class Oracle(Protocol):
+    """A source of the true derivative that bounds its own error, or abstains and says why."""
+
+    @property
+    def name(self) -> str:
+        """What reports call the oracle."""
+        ...
+
+    def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
+        """Return what the oracle says of every claimed gradient at the claim's point."""
+        ...

@@ -1,0 +1,158 @@
+"""The report of a verification: verdicts, findings, notes, and the power of the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradcheck.checks.check import Finding
+from gradcheck.checks.tally import Tally
+from gradcheck.verdicts import Decision, Verdict, worst
+
+__all__ = ["CheckResult", "Report"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The verdict on one check of a rule.
+
+    Attributes:
+        name: the check's name.
+        verdict: pass, fail or inconclusive.
+        reason: why the check is inconclusive, or was expected to fail; else empty.
+        findings: what is wrong, at the smallest failing point.
+        tally: what all the points of the search showed.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: str
+    findings: tuple[Finding, ...]
+    tally: Tally
+
+    @property
+    def power(self) -> dict[str, Any]:
+        """What the check looked at, and the smallest error that it would have seen.
+
+        `digits` is the worst agreement in decimal digits, `smallest_visible_error` the relative error
+        (of the entry, or of a millionth of its natural scale) above which none could have passed.
+        Both are None where no entry was compared.
+        """
+        tally = self.tally
+        compared = tally.entries[Decision.RIGHT] > 0
+        return {
+            "points": tally.points,
+            "architectures": len(tally.architectures),
+            "entries": sum(tally.entries.values()),
+            "undecided": tally.entries[Decision.UNDECIDED],
+            "decided_points": dict(tally.decided),
+            "oracles": dict(tally.oracles),
+            "digits": _digits(tally.agreement) if compared else None,
+            "smallest_visible_error": tally.visible if compared else None,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `gradcheck.verify` found out about one rule.
+
+    Attributes:
+        rule: the rule's name.
+        checks: the result of each check.
+        seed: the seed that draws the same points again.
+        seconds: the time that the run took.
+        notes: remarks on a rule that are no failure.
+        reproduction: lines to paste that show the smallest failure again; empty without one.
+    """
+
+    rule: str
+    checks: tuple[CheckResult, ...]
+    seed: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+    reproduction: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail if a check fails, else inconclusive if one is (or there is none), else pass."""
+        return worst(check.verdict for check in self.checks)
+
+    @property
+    def certified(self) -> bool:
+        """Whether the verdict is pass and every gradient was proven exactly in every cell visited."""
+        return False
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, of all checks."""
+        return tuple(finding for check in self.checks for finding in check.findings)
+
+    @property
+    def power(self) -> dict[str, dict[str, Any]]:
+        """What each check looked at and could have seen, by its name."""
+        return {check.name: check.power for check in self.checks}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold."""
+        return {
+            "rule": self.rule,
+            "verdict": str(self.verdict),
+            "certified": self.certified,
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+            "reproduction": self.reproduction,
+            "checks": [
+                {
+                    "name": check.name,
+                    "verdict": str(check.verdict),
+                    "reason": check.reason,
+                    "power": {key: _plain(value) for key, value in check.power.items()},
+                    "undecided_because": dict(check.tally.reasons),
+                    "findings": [_finding_as_dict(finding) for finding in check.findings],
+                }
+                for check in self.checks
+            ],
+        }
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one HTML page that needs no network."""
+        from gradcheck.reports.html import page
+
+        Path(path).write_text(page([self]), encoding="utf-8")
+
+    def __str__(self) -> str:
+        from gradcheck.reports.text import render
+
+        return render(self)
+
+
+def _finding_as_dict(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "input": finding.input,
+        "index": list(finding.index) if finding.index is not None else None,
+        "claimed": _plain(finding.claimed),
+        "true": _plain(finding.true),
+        "diagnosis": finding.diagnosis,
+        "line": finding.line,
+        "message": finding.message,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into one that JSON can hold; JSON has neither infinities nor complex numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, complex):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _digits(relative: float) -> float:
+    """Return the decimal digits of agreement that a relative deviation leaves; at most 17."""
+    return 17.0 if relative == 0 else max(0.0, min(17.0, -math.log10(relative)))

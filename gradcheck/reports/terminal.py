@@ -1,0 +1,138 @@
+"""Reports in the terminal: a progress bar, a line per check, a summary of what was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.checks import select
+from gradcheck.discovery import FoundRule
+from gradcheck.reports.report import Report
+from gradcheck.reports.text import MARKS, summary
+from gradcheck.verdicts import Verdict, profile_named
+from gradcheck.verification import verify
+
+__all__ = ["Terminal"]
+
+STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
+TARGET_STYLE = "dim"
+
+
+class Terminal:
+    """Writes what happens to the standard output, and errors to the standard error."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def rules(
+        self, found: Sequence[FoundRule], settings: dict[str, Any]
+    ) -> Iterator[tuple[FoundRule, Callable[[], Report]]]:
+        """Yield each rule with the call that verifies it, under one progress bar."""
+        examples = settings["examples"] or profile_named(settings["profile"]).examples
+        points = len(select(settings["checks"])) * examples
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("points"),
+            TimeElapsedColumn(),
+        ]
+        target = None
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task("", total=points * len(found))
+            for done, item in enumerate(found):
+                progress.update(task, description=item.rule.name, completed=done * points)
+                if item.target != target:
+                    target = item.target
+                    self.console.print(Text(target, style=TARGET_STYLE))
+                yield (
+                    item,
+                    lambda item=item: verify(
+                        item.rule, **settings, progress=lambda: progress.advance(task)
+                    ),
+                )
+
+    def report(self, report: Report) -> None:
+        """Print one line per check, then what is wrong and how to see it again."""
+        for check in report.checks:
+            line = Text("  ").append(f"{MARKS[check.verdict]}", style=STYLES[check.verdict])
+            line.append(f"  {report.rule}::{check.name}  ").append(summary(check), style="dim")
+            self.console.print(line)
+        for finding in report.findings:
+            self.console.print(Text("\n" + finding.message))
+        if report.reproduction:
+            self.console.print(Text(f"\nreproduce:\n    {report.reproduction}\n"))
+        for note in report.notes:
+            self.console.print(Text(f"        note: {note}"))
+
+    def summary(self, reports: Sequence[Report]) -> None:
+        """Print what was compared, and the smallest error that would have been seen."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in (
+            "check",
+            "rules",
+            "architectures",
+            "points",
+            "entries",
+            "undecided",
+            "digits",
+            "visible",
+        ):
+            table.add_column(heading, justify="left" if heading == "check" else "right")
+        for name in dict.fromkeys(check.name for report in reports for check in report.checks):
+            powers = [
+                check.power for report in reports for check in report.checks if check.name == name
+            ]
+            digits = [power["digits"] for power in powers if power["digits"] is not None]
+            visible = [
+                power["smallest_visible_error"]
+                for power in powers
+                if power["smallest_visible_error"] is not None
+            ]
+            totals = [
+                str(sum(power[key] for power in powers))
+                for key in ("architectures", "points", "entries", "undecided")
+            ]
+            table.add_row(
+                name,
+                str(len(powers)),
+                *totals,
+                f"{min(digits):.1f}" if digits else "-",
+                f"{max(visible):.0e}" if visible else "-",
+            )
+        self.console.print()
+        self.console.print(table)
+        counts = {
+            verdict: sum(report.verdict is verdict for report in reports) for verdict in Verdict
+        }
+        words = {
+            Verdict.PASS: "passed",
+            Verdict.INCONCLUSIVE: "inconclusive",
+            Verdict.FAIL: "failed",
+        }
+        line = Text()
+        for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
+            if counts[verdict]:
+                line.append(", " if line.plain else "")
+                line.append(f"{counts[verdict]} {words[verdict]}", style=STYLES[verdict])
+        seeds = {report.seed for report in reports}
+        seed = f", --seed {seeds.pop()} draws the same points" if len(seeds) == 1 else ""
+        line.append(f" in {sum(report.seconds for report in reports):.1f} s{seed}", style="dim")
+        self.console.print(line)
+
+    def error(self, message: str) -> None:
+        """Print one sentence about something that cannot be used."""
+        self.errors.print(Text("error: ", style="bold red").append(message, style="default"))
+
+    def traceback(self, error: BaseException | None) -> None:
+        """Print the traceback of an error of the user's code."""
+        if error is not None:
+            import traceback
+
+            self.errors.print(Text("".join(traceback.format_exception(error))))

@@ -1,0 +1,273 @@
+"""A rule: a function together with its hand-written derivative, and the points it is checked at.
+
+However a rule is written, its adapter turns it into one thing, a VJP in the sense of JAX:
+`rule.vjp(inputs)` runs the user's forward and returns the output with the pullback, and the pullback
+maps a cotangent of the output to one gradient per input. Nothing below an adapter knows how the
+rule was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck import trees
+from gradcheck.errors import RuleError
+
+if TYPE_CHECKING:
+    from gradcheck.contracts import Contract
+
+__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "claim_at"]
+
+Pullback = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Concrete inputs and a cotangent at which a rule is checked.
+
+    Attributes:
+        inputs: one tree of arrays per input of the rule, in the forward's order.
+        cotangent: an array of the output's shape, or a tuple of them for several outputs; None
+            stands for ones, the cotangent of a scalar loss.
+        label: how the point was drawn, for the report; empty for a point written by hand.
+    """
+
+    inputs: tuple[Any, ...]
+    cotangent: Any = None
+    label: str = ""
+
+    def copy(self) -> Point:
+        """Return the point with every array copied, so that user code cannot change it."""
+        return Point(*trees.map_leaves(_copied, (self.inputs, self.cotangent)), self.label)
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A function together with its hand-written derivative; made by `gradcheck.pair` and its kin.
+
+    Attributes:
+        name: what reports call the rule.
+        kind: the adapter that made it, such as "pair".
+        input_names: the names of the inputs, in the forward's order.
+        primal: the forward alone: a tuple of inputs to the output.
+        linearise: a tuple of inputs to the pair (output, pullback), running the user's code.
+        functions: the user's functions, forward first, for tracing and for source lines.
+        contract: the named dimensions, or None where `inputs=` or `points=` draw the inputs.
+        inputs: the user's `inputs=fn(rng)`, or None.
+        points: the user's Hypothesis strategy of tuples of inputs, or None.
+        scalar: whether the output is a scalar loss, whose only cotangent is 1.
+    """
+
+    name: str
+    kind: str
+    input_names: tuple[str, ...]
+    primal: Callable[[tuple[Any, ...]], Any]
+    linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
+    functions: tuple[Callable[..., Any], ...]
+    contract: Contract | None = None
+    inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    points: Any = None
+    scalar: bool = False
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+
+    def vjp(self, inputs: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+        """Run the user's forward; return its output and the pullback, one gradient per input.
+
+        Raises:
+            RuleError: the user's code raised, or its gradients cannot be told apart.
+        """
+        output, raw_pullback = self._run(
+            f"its forward raised at {describe(inputs)}", self.linearise, inputs
+        )
+
+        def pullback(cotangent: Any) -> tuple[Any, ...]:
+            raw = self._run(f"its backward raised at {describe(inputs)}", raw_pullback, cotangent)
+            return self._gradients_by_input(raw, inputs)
+
+        return output, pullback
+
+    def _run(self, what_happened: str, function: Callable[[Any], Any], argument: Any) -> Any:
+        try:
+            return function(argument)
+        except RuleError:
+            raise
+        except Exception as error:
+            raise RuleError(
+                f"rule {self.name!r}: {what_happened}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = self.input_names
+        if isinstance(raw, dict) and set(raw) <= set(names):
+            return tuple(raw.get(name) for name in names)
+        if len(names) == 1 and not (isinstance(raw, (tuple, list)) and len(raw) == 1):
+            return (raw,)
+        if not isinstance(raw, (tuple, list)):
+            raise RuleError(
+                f"rule {self.name!r}: the backward returned {describe(raw)} for the {len(names)} inputs "
+                f"{', '.join(names)}; return one gradient per input in that order, None for an input "
+                "without one, or a dict by input name"
+            )
+        if len(raw) == len(names):
+            return tuple(raw)
+        variable = [has_variables(value) for value in inputs]
+        if len(raw) == sum(variable):
+            gradients = iter(raw)
+            return tuple(next(gradients) if own else None for own in variable)
+        raise RuleError(
+            f"rule {self.name!r}: the backward returned {len(raw)} gradients for the {len(names)} inputs "
+            f"{', '.join(names)}; return one per input in that order, None for an input without one"
+        )
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One real array among the inputs, and what the rule claims for it.
+
+    Attributes:
+        path: the name of the array, such as `weights[2]`.
+        value: the array.
+        claimed: its claimed gradient as an array of numbers of whatever shape the backward gave it;
+            None where the rule claims no gradient.
+    """
+
+    path: str
+    value: NDArray[Any]
+    claimed: NDArray[Any] | None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether a gradient is claimed that has the shape of the value."""
+        return self.claimed is not None and self.claimed.shape == self.value.shape
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a rule computes at a point: the output and the claimed gradient of every variable."""
+
+    point: Point
+    output: Any
+    variables: tuple[Variable, ...]
+
+
+def claim_at(rule: Rule, point: Point) -> Claim:
+    """Run the user's forward and backward at `point`, on copies, and name every gradient.
+
+    Raises:
+        RuleError: the user's code raised, or returned something that is no tree of numbers.
+    """
+    own = point.copy()
+    output, pullback = rule.vjp(own.inputs)
+    outputs = [
+        _as_numbers(rule, f"the forward's output{path}", value, copy=True)
+        for path, value in trees.leaves(output)
+    ]
+    fixed = trees.rebuild(output, outputs)
+    cotangent = (
+        own.cotangent if own.cotangent is not None else trees.map_leaves(np.ones_like, fixed)
+    )
+    gradients = pullback(cotangent)
+    variables: list[Variable] = []
+    for name, value, gradient in zip(rule.input_names, point.inputs, gradients, strict=True):
+        variables += _variables_of(rule, name, value, gradient)
+    return Claim(
+        Point(point.inputs, cotangent_copy(point, fixed), point.label), fixed, tuple(variables)
+    )
+
+
+def cotangent_copy(point: Point, output: Any) -> Any:
+    """Return the point's cotangent, with ones of the output's shapes in the place of None."""
+    if point.cotangent is None:
+        return trees.map_leaves(np.ones_like, output)
+    return point.copy().cotangent
+
+
+def has_variables(tree: Any) -> bool:
+    """Say whether any leaf of `tree` is an array of real or complex numbers."""
+    return any(trees.is_variable(value) for _, value in trees.leaves(tree))
+
+
+def describe(value: Any) -> str:
+    """Name a value by its type and shape, never by its contents: `(2, 3) float64, 'relu'`."""
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return "(" + ", ".join(describe(part) for part in value) + ")"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= LONGEST_REPR else f"a {type(value).__name__}"
+
+
+LONGEST_REPR = 40
+"""Characters of a value that fit into a sentence; a longer one is named by its type."""
+
+
+def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Variable]:
+    parts = trees.leaves(value, name)
+    if gradient is None:
+        claims: list[Any] = [None] * len(parts)
+    else:
+        claims = _matching_parts(rule, name, value, gradient)
+    return [
+        Variable(
+            path,
+            np.asarray(part),
+            None
+            if claim is None
+            else _as_numbers(rule, f"the gradient of {path}", claim, copy=True),
+        )
+        for (path, part), claim in zip(parts, claims, strict=True)
+        if trees.is_variable(part)
+    ]
+
+
+def _matching_parts(rule: Rule, name: str, value: Any, gradient: Any) -> list[Any]:
+    """List the parts of `gradient` that belong to the leaves of `value`; containers must agree."""
+    if not isinstance(value, (list, tuple, dict)):
+        return [gradient]
+    if isinstance(value, dict):
+        if not isinstance(gradient, dict):
+            raise _structure_error(rule, name, value, gradient)
+        pairs = [(f"{name}[{key!r}]", part, gradient.get(key)) for key, part in value.items()]
+    else:
+        if not isinstance(gradient, (list, tuple)) or len(gradient) != len(value):
+            raise _structure_error(rule, name, value, gradient)
+        pairs = [
+            (f"{name}[{index}]", part, claim)
+            for index, (part, claim) in enumerate(zip(value, gradient, strict=True))
+        ]
+    found: list[Any] = []
+    for path, part, claim in pairs:
+        nothing = [None] * len(trees.leaves(part))
+        found += nothing if claim is None else _matching_parts(rule, path, part, claim)
+    return found
+
+
+def _structure_error(rule: Rule, name: str, value: Any, gradient: Any) -> RuleError:
+    return RuleError(
+        f"rule {rule.name!r}: the gradient of {name} is {describe(gradient)}, but {name} is "
+        f"{describe(value)}; return gradients in the same containers as the input"
+    )
+
+
+def _as_numbers(rule: Rule, what: str, value: Any, *, copy: bool) -> NDArray[Any]:
+    try:
+        array = np.array(value, copy=True) if copy else np.asarray(value)
+    except Exception as error:
+        raise RuleError(
+            f"rule {rule.name!r}: {what} is {describe(value)}, not an array of numbers"
+        ) from error
+    if array.dtype.kind not in "biufc" and "float" not in str(array.dtype):
+        raise RuleError(f"rule {rule.name!r}: {what} is {describe(value)}, not an array of numbers")
+    return array
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value

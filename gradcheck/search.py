@@ -1,0 +1,126 @@
+"""The search for a point at which a check fails, by Hypothesis."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.checks.check import Bench, Check, Examination
+from gradcheck.checks.tally import Tally
+from gradcheck.errors import RuleError
+from gradcheck.rules import Point, Rule
+from gradcheck.verdicts import Verdict
+
+__all__ = ["Outcome", "search"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search ended with.
+
+    Attributes:
+        tally: what all the points showed.
+        failure: the smallest failing point with its examination, or None.
+        first: the examination of the first point, for checks that decide on one.
+        out_of_time: whether the time budget ended the search before all points were drawn.
+    """
+
+    tally: Tally
+    failure: tuple[Point, Examination] | None
+    out_of_time: bool
+
+
+class _Failed(Exception):
+    """Tells Hypothesis that the drawn point fails, so that it shrinks it."""
+
+
+def search(
+    rule: Rule,
+    check: Check,
+    bench: Bench,
+    *,
+    seed: int,
+    time_budget: float | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Draw points of `rule` until `check` fails at one or enough have passed; shrink a failure.
+
+    Args:
+        rule: the rule.
+        check: the check to examine at each point.
+        bench: the oracles and the profile, whose `examples` says how many points are drawn.
+        seed: the seed of the draw; the same seed draws the same points.
+        time_budget: seconds after which no further point is examined; None for no limit.
+        progress: called after each examined point.
+
+    Raises:
+        RuleError: the user's code raised in its backward, or its forward at every point drawn.
+    """
+    import hypothesis
+    from hypothesis import HealthCheck, Phase
+    from hypothesis.errors import Unsatisfiable
+
+    from gradcheck.strategies import points
+
+    tally = Tally()
+    smallest: list[tuple[Point, Examination]] = []
+    started = time.monotonic()
+    out_of_time = False
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=bench.profile.examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=[Phase.generate, Phase.shrink],
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(points(rule))
+    def examine(point: Point) -> None:
+        nonlocal out_of_time
+        if time_budget is not None and time.monotonic() - started > time_budget:
+            out_of_time = True
+            return
+        examination = check.examine(rule, point, replace(bench, rng=_rng_at(seed, point)))
+        if not smallest:
+            tally.add(point, examination)
+            progress()
+        if examination.verdict is Verdict.FAIL:
+            smallest[:] = [(point, examination)]
+            raise _Failed
+
+    try:
+        examine()
+    except _Failed:
+        pass
+    except Unsatisfiable as error:
+        raise RuleError(
+            f"rule {rule.name!r}: no point could be drawn at which the forward runs and is finite; "
+            "give inputs=fn(rng) or domains that keep the forward's inputs valid"
+        ) from error
+    return Outcome(tally, smallest[0] if smallest else None, out_of_time)
+
+
+def _rng_at(seed: int, point: Point) -> np.random.Generator:
+    """Return random numbers that depend on the seed and the point, and on nothing drawn before.
+
+    A point that Hypothesis examines twice must get the same verdict, and two points of the same
+    shape must not get the same directions.
+    """
+    digest = 0
+    for _, value in trees.leaves((point.inputs, point.cotangent)):
+        content = (
+            np.ascontiguousarray(value).tobytes()
+            if hasattr(value, "dtype")
+            else repr(value).encode()
+        )
+        digest = zlib.crc32(content, digest)
+    return np.random.default_rng([seed, digest])

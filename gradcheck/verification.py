@@ -1,0 +1,208 @@
+"""`verify`, `check` and `verify_at`: the doors to everything above."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.checks import select
+from gradcheck.checks.check import Bench, Check, Examination
+from gradcheck.checks.tally import Tally
+from gradcheck.errors import GradientError, InconclusiveError, RuleError, UsageError
+from gradcheck.oracles.autodiff import Autodiff
+from gradcheck.oracles.evidence import Oracle
+from gradcheck.oracles.finite_differences import FiniteDifferences
+from gradcheck.reports.report import CheckResult, Report
+from gradcheck.reports.reproduction import describe_case, reproduce
+from gradcheck.rules import Point, Rule
+from gradcheck.search import search
+from gradcheck.verdicts import Profile, Verdict, profile_named
+
+__all__ = ["check", "verify", "verify_at"]
+
+SEED_BITS = 32
+"""Bits of a seed that is drawn where none is given: enough not to repeat, short enough to type."""
+
+
+def verify(
+    rule: Rule,
+    *,
+    examples: int | None = None,
+    seed: int | None = None,
+    time_budget: float | None = None,
+    trace: bool = True,
+    checks: Sequence[str] | None = None,
+    profile: str = "standard",
+    progress: Callable[[], None] = lambda: None,
+) -> Report:
+    """Verify a rule over random architectures, shapes and values; never raise for a wrong gradient.
+
+    Args:
+        rule: made by `gradcheck.pair`, `gradcheck.vjp`, `gradcheck.gradient` and their kin.
+        examples: points drawn for each check; None for the profile's number.
+        seed: the seed of the draw, printed in every report; None draws a new one.
+        time_budget: seconds for each check, after which no further point is examined; None for no limit.
+        trace: whether the forward may be traced for autodiff; without it, finite differences decide.
+        checks: the names of the checks to run; None for all.
+        profile: "quick", "standard" or "thorough".
+        progress: called after each examined point.
+
+    Returns:
+        The report: its `verdict` is "pass", "fail" or "inconclusive".
+
+    Raises:
+        UsageError: an argument has no meaning; the message names it.
+        RuleError: the user's code cannot be run as it was declared.
+
+    >>> import numpy as np
+    >>> from gradcheck import verify, vjp
+    >>> halved = vjp(lambda x: x**2, lambda dout, x: dout * x, x="N")
+    >>> verify(halved, examples=20, seed=1).findings[0].diagnosis
+    'claimed = true × 0.5: a factor is wrong'
+    """
+    _require_rule(rule)
+    settings = _profile(profile, examples)
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    started = time.monotonic()
+    results, notes, reproduction = [], list[str](), ""
+    for item in select(checks):
+        bench = Bench(_oracles(trace), settings, np.random.default_rng(seed))
+        outcome = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
+        if outcome.failure is None:
+            verdict, reason = item.conclude(outcome.tally, settings)
+            if outcome.out_of_time:
+                notes.append(
+                    f"{item.name}: the time budget of {time_budget:g} s ended the search early"
+                )
+            result = CheckResult(item.name, verdict, reason, (), outcome.tally)
+        else:
+            point, examination = outcome.failure
+            result = _failed(rule, item, point, examination, outcome.tally)
+            reproduction = reproduction or reproduce(rule, point, seed)
+        notes += outcome.tally.notes
+        results.append(_as_expected(rule, result, notes))
+    seconds = time.monotonic() - started
+    return Report(
+        rule.name, tuple(results), seed, seconds, tuple(dict.fromkeys(notes)), reproduction
+    )
+
+
+def check(rule: Rule, **options: Any) -> Report:
+    """Verify a rule like `verify`, and raise unless it passes.
+
+    Raises:
+        GradientError: a check failed; carries the `report`.
+        InconclusiveError: nothing could be said; carries the `report`.
+        UsageError, RuleError: as `verify`.
+
+    >>> import numpy as np
+    >>> from gradcheck import check, vjp
+    >>> check(vjp(np.sin, lambda dout, x: dout * np.cos(x), x="N"), examples=20, seed=1).verdict
+    'pass'
+    """
+    report = verify(rule, **options)
+    if report.verdict is Verdict.FAIL:
+        raise GradientError(report)
+    if report.verdict is Verdict.INCONCLUSIVE:
+        raise InconclusiveError(report)
+    return report
+
+
+def verify_at(
+    rule: Rule,
+    point: Point | tuple[Any, ...],
+    *,
+    trace: bool = True,
+    checks: Sequence[str] | None = None,
+    profile: str = "standard",
+    seed: int = 0,
+) -> Report:
+    """Verify a rule at one point, without a search.
+
+    Args:
+        rule: the rule.
+        point: a `Point`, or the tuple of inputs alone (the cotangent is then one of ones).
+        trace: whether the forward may be traced for autodiff.
+        checks: the names of the checks to run; None for all.
+        profile: its `power` says what an entry must show to count as decided.
+        seed: the seed of the directions of finite differences.
+
+    Raises:
+        UsageError, RuleError: as `verify`.
+    """
+    _require_rule(rule)
+    settings = replace(_profile(profile, 1), needed=1)
+    point = point if isinstance(point, Point) else Point(tuple(point))
+    if len(point.inputs) != len(rule.input_names):
+        raise UsageError(
+            f"the point has {len(point.inputs)} inputs, rule {rule.name!r} takes {len(rule.input_names)}: "
+            f"{', '.join(rule.input_names)}"
+        )
+    started = time.monotonic()
+    results, reproduction = [], ""
+    for item in select(checks):
+        bench = Bench(_oracles(trace), settings, np.random.default_rng(seed))
+        tally = Tally()
+        examination = item.examine(rule, point, bench)
+        tally.add(point, examination)
+        if examination.verdict is Verdict.FAIL:
+            result = _failed(rule, item, point, examination, tally)
+            reproduction = reproduce(rule, point, seed)
+        else:
+            verdict, reason = item.conclude(tally, settings)
+            result = CheckResult(item.name, verdict, reason, (), tally)
+        results.append(result)
+    seconds = time.monotonic() - started
+    return Report(rule.name, tuple(results), seed, seconds, (), reproduction)
+
+
+def _oracles(trace: bool) -> tuple[Oracle, ...]:
+    return (Autodiff(), FiniteDifferences()) if trace else (FiniteDifferences(),)
+
+
+def _failed(
+    rule: Rule, item: Check, point: Point, examination: Examination, tally: Tally
+) -> CheckResult:
+    case = describe_case(rule, point)
+    findings = tuple(
+        replace(finding, message=f"{finding.message}\n    smallest failing case: {case}")
+        for finding in examination.findings
+    )
+    return CheckResult(item.name, Verdict.FAIL, "", findings, tally)
+
+
+def _as_expected(rule: Rule, result: CheckResult, notes: list[str]) -> CheckResult:
+    """Turn a failure that the rule declares into a pass that says so."""
+    expected = rule.expected_failures.get(result.name)
+    if expected is None:
+        return result
+    if result.verdict is Verdict.FAIL:
+        return replace(
+            result, verdict=Verdict.PASS, reason=f"fails as expected: {expected}", findings=()
+        )
+    notes.append(
+        f"{result.name} was expected to fail ({expected}) and does not: remove the expectation"
+    )
+    return result
+
+
+def _profile(name: str, examples: int | None) -> Profile:
+    if examples is not None and examples < 1:
+        raise UsageError(f"examples is {examples}; a run needs at least 1")
+    settings = profile_named(name)
+    if examples is None:
+        return settings
+    return replace(settings, examples=examples, needed=min(settings.needed, examples))
+
+
+def _require_rule(rule: object) -> None:
+    if not isinstance(rule, Rule):
+        raise UsageError(
+            f"gradcheck.verify takes a rule, not {rule!r:.80}; make one with gradcheck.pair, gradcheck.vjp or "
+            "gradcheck.gradient"
+        )
