@@ -1,0 +1,177 @@
+"""One window of twelve values of a function: its slope at 0, and how far the slope may be off.
+
+The function is sampled at the Chebyshev points of an interval around (or beside) 0 and expanded in
+Chebyshev polynomials. The slope is that of the interpolant, which is a central difference formula
+of order twelve. The last coefficients tell its error: those of a smooth function fall
+geometrically until only noise is left, at a kink or over too wide a window they stay large. Unlike
+the rows of Richardson's or Ridders' tableau, which see the odd part of f only, they look at the
+even part too, where a kink at 0 shows.
+
+Sources: L. N. Trefethen, Approximation Theory and Approximation Practice (2013), ch. 3, 7, 8;
+J. Aurentz and L. N. Trefethen, Chopping a Chebyshev series, ACM TOMS 43 (2017), for the plateau.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["POINTS", "Window", "fit_window"]
+
+POINTS = 12
+"""Values of f in one window. At a window of 0.03 times the distance to the nearest singularity the
+coefficients of an analytic f fall by about 60 each, so that the last four of twelve are noise."""
+
+TAIL = 4
+"""Coefficients whose root mean square is taken for the noise: even and odd ones, two of each."""
+
+CALIBRATION = 24.0
+"""The bound in units of what the tail explains. Student's t with four degrees of freedom exceeds
+24 once in 57 000; the table in docs/calibration.md holds the measured counts."""
+
+ROUNDING_UNIT = 2.0**-53
+"""The rounding error of one float64 operation, relative to its result."""
+
+ROUNDING_SHARE = 0.2
+"""The least tail that is believed, in rounding units of max |f|: a tail may be small by chance, but
+values of f, rounded once, leave 0.17 = sqrt(1/12) * sqrt(2/6) of a unit in each coefficient."""
+
+FLAT_UNIT = 2.0**-24
+"""The rounding assumed, relative to f, where f is constant and tells nothing of its rounding: that
+of float32."""
+
+_INDEX = np.arange(POINTS)
+_ANGLES = np.pi * (_INDEX + 0.5) / POINTS
+_NODES = np.cos(_ANGLES)
+_TO_COEFFICIENTS = 2.0 / POINTS * np.cos(np.outer(_INDEX, _ANGLES))
+_TO_COEFFICIENTS[0] /= 2.0
+_OUTSIDE_IN = np.argsort(-np.abs(_NODES), kind="stable")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the values of f on `low <= t <= high` say of f and its slope at t = 0.
+
+    Attributes:
+        low, high: the window, in units of t; 0 lies inside or at an end.
+        slope, bound: the derivative at 0 and the most it is off by, both in units of f per t.
+        level, level_bound: the limit of f at 0 seen from this window and the most it is off by.
+        tail: what is left of f in the last coefficients, in units of f: noise, or what the window
+            could not resolve.
+        variation: the largest coefficient but the constant one, in units of f.
+        magnitude: max |f| over the window.
+        quantum: the smallest step between two values that f took more than once, in units of f; 0
+            where fewer than two values repeat. Positive where f is a staircase.
+    """
+
+    low: float
+    high: float
+    slope: float
+    bound: float
+    level: float
+    level_bound: float
+    tail: float
+    variation: float
+    magnitude: float
+    quantum: float = 0.0
+
+    @property
+    def half(self) -> float:
+        """Half the width, in units of t."""
+        return self.high / 2 - self.low / 2
+
+    @property
+    def flat(self) -> bool:
+        """Whether f had one and the same value everywhere."""
+        return self.variation == 0.0
+
+    @property
+    def relative_bound(self) -> float:
+        """The bound relative to the steepness of f over the window (infinite where f is flat)."""
+        steepness = self.variation / self.half
+        return self.bound / steepness if steepness > 0 else math.inf
+
+    def contradicts(self, other: Window) -> bool:
+        """Whether no slope lies within both bounds."""
+        return abs(self.slope - other.slope) > self.bound + other.bound
+
+
+def fit_window(
+    f: Callable[[float], float], low: float, high: float, rounding: float | None = None
+) -> Window | None:
+    """Fit the slope at 0 from twelve values of `f` on `[low, high]`; None if one is not finite.
+
+    `rounding` is the absolute rounding error of one value of f, where it is known; the values near
+    the ends are asked for first and the rest not at all once one is not finite.
+
+    >>> import math
+    >>> window = fit_window(math.sin, -0.03, 0.03)
+    >>> abs(window.slope - 1.0) <= window.bound < 1e-11
+    True
+    """
+    half, middle = high / 2 - low / 2, high / 2 + low / 2
+    values = np.empty(POINTS)
+    for node in _OUTSIDE_IN:
+        values[node] = f(middle + half * float(_NODES[node]))
+        if not math.isfinite(values[node]):
+            return None
+    magnitude = float(np.max(np.abs(values)))
+    if np.all(values == values[0]):
+        return _flat_window(low, high, values[0], magnitude, rounding)
+
+    scaled = values / magnitude
+    # Without its middle value f loses most of its size, and the sums below most of their rounding.
+    coefficients = _TO_COEFFICIENTS @ (scaled - scaled[POINTS // 2])
+    weights, origin = _slopes_at(-middle / half), _values_at(-middle / half)
+    floor = ROUNDING_SHARE * max(ROUNDING_UNIT, (rounding or 0.0) / magnitude)
+    tail = max(float(np.sqrt(np.mean(coefficients[-TAIL:] ** 2))), floor)
+    return Window(
+        low=low,
+        high=high,
+        slope=float(coefficients @ weights) * (magnitude / half),
+        bound=CALIBRATION * tail * float(np.linalg.norm(weights)) * (magnitude / half),
+        level=float(coefficients @ origin + scaled[POINTS // 2]) * magnitude,
+        level_bound=CALIBRATION * tail * float(np.linalg.norm(origin)) * magnitude,
+        tail=tail * magnitude,
+        variation=float(np.max(np.abs(coefficients[1:]))) * magnitude,
+        magnitude=magnitude,
+        quantum=_quantum(values),
+    )
+
+
+def _quantum(values: NDArray[np.float64]) -> float:
+    taken, times = np.unique(values, return_counts=True)
+    repeated = taken[times > 1]
+    return float(np.min(np.diff(repeated))) if len(repeated) > 1 else 0.0
+
+
+def _flat_window(
+    low: float, high: float, value: float, magnitude: float, rounding: float | None
+) -> Window:
+    """A constant f may hide a slope that its rounding swallowed: one rounding unit per half."""
+    swallowed = 2 * rounding if rounding is not None else FLAT_UNIT * magnitude
+    swallowed = max(swallowed, ROUNDING_UNIT * magnitude, math.ulp(0.0))
+    half = high / 2 - low / 2
+    return Window(
+        low, high, 0.0, swallowed / half, float(value), swallowed, swallowed, 0.0, magnitude
+    )
+
+
+def _values_at(x: float) -> NDArray[np.float64]:
+    """The Chebyshev polynomials T_k at x in [-1, 1]."""
+    values: NDArray[np.float64] = np.cos(_INDEX * math.acos(min(max(x, -1.0), 1.0)))
+    return values
+
+
+def _slopes_at(x: float) -> NDArray[np.float64]:
+    """Their derivatives T_k'(x) = k U_(k-1)(x)."""
+    if abs(x) >= 1.0:
+        slopes: NDArray[np.float64] = _INDEX**2 * math.copysign(1.0, x) ** (_INDEX + 1)
+    else:
+        angle = math.acos(x)
+        slopes = _INDEX * np.sin(_INDEX * angle) / math.sin(angle)
+    return slopes
