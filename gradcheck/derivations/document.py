@@ -1,0 +1,240 @@
+"""Markdown in, formulas with their line numbers out.
+
+Markdown is read by markdown-it-py with its dollar-math plugin. What other renderers take for math
+(`\\[ ... \\]`, bare `align` environments, MathJax scripts) is respelled with dollars first, line for
+line, so that every formula keeps its line in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradcheck.derivations.limits import LIMITS, DerivationError
+
+__all__ = ["Document", "Formula", "read", "read_text"]
+
+_SUFFIXES = {".md", ".markdown", ".ipynb"}
+_FENCES = {"math", "latex", "tex", "katex"}
+
+_REGIONS = re.compile(
+    r"""(?P<fence>^[ ]{0,3}(?P<mark>`{3,}|~{3,})[^\n]*\n.*?(?:^[ ]{0,3}(?P=mark)[ \t]*$|\Z))
+    |(?P<code>(?P<ticks>`+)[^`\n](?:[^\n]*?[^`\n])?(?P=ticks)(?!`))
+    |(?P<comment><!--.*?-->)
+    |(?P<dollars>\$\$.*?\$\$)
+    |(?P<dollar>(?<!\\)\$(?=\S)[^$\n]*?(?<=\S)\$)
+    |(?P<script><script\ type=["']math/tex[^>]*>(?P<body>.*?)</script>)
+    |(?P<display>\\\\?\[(?P<shown>.*?)\\\\?\])
+    |(?P<inline>\\\\?\((?P<said>.*?)\\\\?\))
+    |(?P<bare>\\begin\{(?P<name>align\*?|equation\*?|eqnarray\*?|gather\*?|multline\*?)\}.*?\\end\{(?P=name)\})
+    """,
+    re.DOTALL | re.MULTILINE | re.VERBOSE,
+)
+_COMMENT = re.compile(r"<!--\s*(gradcheck|equation)\s*:\s*(.*?)\s*-->", re.DOTALL)
+_FRONT = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One formula of a document.
+
+    Attributes:
+        latex: its source between the dollars.
+        line: the line of the file on which it begins.
+        display: whether it stands apart; a formula within a sentence declares and defines, but is
+            judged only where it is an equation.
+        section: the number of the heading above it.
+        name: the name that a comment `<!-- equation: name -->` just above gives it, or "".
+    """
+
+    latex: str
+    line: int
+    display: bool
+    section: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """Formulas, what the author says of them, and the prose between.
+
+    Attributes:
+        path: the file, or None for text.
+        source: the text that was read (for a notebook, its Markdown cells one below the other).
+        formulas: in the order of the document.
+        directives: (line, text) of every comment `<!-- gradcheck: ... -->` and front-matter line.
+        prose: (line, text) of paragraphs, with formulas left in.
+    """
+
+    path: str | None
+    source: str
+    formulas: tuple[Formula, ...]
+    directives: tuple[tuple[int, str], ...]
+    prose: tuple[tuple[int, str], ...] = field(default=())
+
+
+def read(path_or_text: str | Path) -> Document:
+    """Return the formulas of a file, or of Markdown text (a string with a line break or a dollar).
+
+    Raises:
+        DerivationError: the file is missing, too large, no text, or of a format that is not read.
+    """
+    text = str(path_or_text)
+    if not isinstance(path_or_text, Path) and ("\n" in text or "$" in text):
+        return read_text(text)
+    path = Path(path_or_text)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise DerivationError(
+            f"{path}: gradcheck reads Markdown (.md) and notebooks (.ipynb), not {path.suffix or 'this'}"
+        )
+    try:
+        size = path.stat().st_size
+        if size > LIMITS.document_bytes:
+            raise DerivationError(
+                f"{path}: {size:,} bytes, and a document may have {LIMITS.document_bytes:,}; split it"
+            )
+        content = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise DerivationError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise DerivationError(
+            f"{path}: not UTF-8 text (byte {error.start}); is it a binary file?"
+        ) from None
+    if path.suffix.lower() == ".ipynb":
+        content = _markdown_cells(content, path)
+    return read_text(content, str(path))
+
+
+def read_text(text: str, path: str | None = None) -> Document:
+    """Return the formulas of Markdown text.
+
+    Raises:
+        DerivationError: the text is too large or holds null characters.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > LIMITS.document_bytes:
+        raise DerivationError(
+            f"the text has {len(text):,} characters, and a document may have "
+            f"{LIMITS.document_bytes:,} bytes; split it"
+        )
+    if "\x00" in text:
+        raise DerivationError("the text holds null characters; is it a binary file?")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    front = _FRONT.match(text)
+    directives = _front_matter(front.group(1)) if front else []
+    body = text
+    if front:
+        body = "\n" * front.group().count("\n") + text[front.end() :]
+    spelled = _REGIONS.sub(_with_dollars, body)
+    formulas, prose = _formulas(spelled)
+    names: dict[int, str] = {}
+    for match in _COMMENT.finditer(spelled):
+        line = spelled.count("\n", 0, match.start()) + 1
+        if match.group(1) == "gradcheck":
+            directives.append((line, match.group(2)))
+        else:
+            names[spelled.count("\n", 0, match.end()) + 1] = match.group(2)
+    named = _give_names(formulas, names)
+    return Document(path, text, tuple(named), tuple(directives), tuple(prose))
+
+
+def _with_dollars(match: re.Match[str]) -> str:
+    """Respell one region; the number of line breaks stays."""
+    if match.group("script") is not None:
+        return f"$${match.group('body')}$$"
+    if match.group("display") is not None:
+        return f"$${match.group('shown')}$$"
+    if match.group("inline") is not None:
+        return f"${match.group('said').strip()}$" if "\n" not in match.group("said") else f"$${match.group('said')}$$"
+    if match.group("bare") is not None:
+        return f"$${match.group('bare')}$$"
+    return match.group()
+
+
+def _give_names(formulas: list[Formula], names: dict[int, str]) -> list[Formula]:
+    out = []
+    pending = sorted(names.items())
+    for formula in formulas:
+        name = ""
+        while formula.display and pending and pending[0][0] <= formula.line:
+            name = pending.pop(0)[1]
+        out.append(Formula(formula.latex, formula.line, formula.display, formula.section, name))
+    return out
+
+
+def _front_matter(block: str) -> list[tuple[int, str]]:
+    """Return the lines under `gradcheck:` of a front matter, without their dashes."""
+    lines: list[tuple[int, str]] = []
+    inside = False
+    for number, line in enumerate(block.splitlines(), start=2):
+        if re.match(r"gradcheck\s*:", line):
+            inside = True
+            rest = line.split(":", 1)[1].strip()
+            if rest:
+                lines.append((number, rest))
+        elif inside and (line.startswith((" ", "-", "\t"))):
+            lines.append((number, line.strip().removeprefix("-").strip()))
+        elif line.strip():
+            inside = False
+    return lines
+
+
+def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    parser = MarkdownIt("commonmark", {"maxNesting": LIMITS.nesting})
+    parser.use(dollarmath_plugin, double_inline=True, allow_space=True, allow_digits=True)
+    found: list[Formula] = []
+    prose: list[tuple[int, str]] = []
+    lines = text.split("\n")
+    section = 0
+    for token in parser.parse(text):
+        begin, end = token.map or (0, 0)
+        if token.type == "heading_open":
+            section += 1
+        elif token.type in ("math_block", "math_block_label"):
+            first = "\n".join(lines[begin:end])
+            lead = first[: first.find(token.content.strip()[:20])].count("\n")
+            found.append(Formula(token.content.strip("\n"), begin + 1 + lead, True, section))
+        elif token.type == "fence" and token.info.strip().split(" ")[0].lower() in _FENCES:
+            if "\\documentclass" not in token.content:
+                found.append(Formula(token.content, begin + 2, True, section))
+        elif token.type == "inline":
+            prose.append((begin + 1, token.content))
+            found.extend(_inline(token, "\n".join(lines[begin:end]), begin + 1, section))
+        if len(found) > LIMITS.formulas:
+            raise DerivationError(f"the document has more than {LIMITS.formulas} formulas; split it")
+    return found, prose
+
+
+def _inline(token: Any, source: str, line: int, section: int) -> list[Formula]:
+    found = []
+    cursor = 0
+    for child in token.children or ():
+        if child.type not in ("math_inline", "math_inline_double"):
+            continue
+        place = source.find(child.content, cursor)
+        if place < 0:
+            place = source.find(child.content.split("\n")[0], cursor)
+        place = max(place, cursor)
+        cursor = place + len(child.content)
+        lead = len(child.content) - len(child.content.lstrip("\n"))
+        at = line + source.count("\n", 0, place) + lead
+        display = child.type == "math_inline_double"
+        found.append(Formula(child.content.strip("\n"), at, display, section))
+    return found
+
+
+def _markdown_cells(content: str, path: Path) -> str:
+    """Return the Markdown cells of a notebook, one below the other."""
+    import nbformat
+
+    try:
+        notebook = nbformat.reads(content, as_version=4)
+    except Exception as error:
+        raise DerivationError(f"{path}: no readable notebook ({type(error).__name__})") from None
+    cells = [str(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+    return "\n\n".join(cells) + "\n"
+

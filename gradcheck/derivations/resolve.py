@@ -1,0 +1,601 @@
+"""From syntax to meaning: bind sums, derivatives and functions, and say what each script is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations import syntax
+from gradcheck.derivations.grammar import parse
+from gradcheck.derivations.limits import DerivationError
+from gradcheck.derivations.scripts import Piece, pieces
+from gradcheck.derivations.symbols import (
+    FUNCTIONS,
+    SymbolTable,
+    array_index,
+    bound_letters,
+    name_of,
+    scripts_of,
+)
+from gradcheck.derivations.tokens import Token
+
+__all__ = ["NotUnderstood", "Resolver"]
+
+_CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
+
+
+class NotUnderstood(Exception):
+    """A row says something that is not read; the message says what."""
+
+
+class Resolver:
+    """Resolve the sides of one row."""
+
+    def __init__(self, table: SymbolTable, block: int) -> None:
+        self.table = table
+        self.block = block
+
+    # ---- sums, products, signs -------------------------------------------------------------
+
+    def expression(self, node: syntax.Node | None) -> ex.Expression:
+        """Return the meaning of one side.
+
+        Raises:
+            NotUnderstood: it says something that is not read.
+        """
+        match node:
+            case None:
+                raise NotUnderstood("a side is empty")
+            case syntax.Summed():
+                return self._summed(node)
+            case syntax.Multiplied():
+                return self._multiplied(list(node.signs), list(node.factors))
+            case syntax.Juxtaposed():
+                return self._juxtaposed(list(node.factors), list(node.slashes))
+            case syntax.Fraction_():
+                return self._fraction(node)
+            case syntax.Root(body):
+                return ex.Rooted(self.expression(body))
+            case syntax.Norm(double, body):
+                inner = self.expression(body)
+                return ex.NormOf(inner, "2", False) if double else ex.Absolute(inner)
+            case syntax.Bracket():
+                return self._bracket(node)
+            case syntax.Scripted() | syntax.Leaf() | syntax.Accented():
+                return self._single(node)
+            case syntax.Table():
+                raise NotUnderstood("matrices written out are not read")
+        raise NotUnderstood("this is not read")
+
+    def _summed(self, node: syntax.Summed) -> ex.Expression:
+        terms = tuple(self.expression(term) for term in node.terms)
+        if any(isinstance(n, syntax.Leaf) and n.kind == "DOTS" for n in node.terms):
+            raise NotUnderstood("an ellipsis is not read")
+        return ex.Plus(node.signs, terms)
+
+    def _multiplied(self, signs: list[str], factors: list[syntax.Node]) -> ex.Expression:
+        """Multiply left to right; a sum, or a derivative without numerator, takes all that follows."""
+        for place, factor in enumerate(factors):
+            opener = self._opener(factor)
+            if opener is not None and place < len(factors) - 1:
+                tail = syntax.Multiplied(tuple(signs[place + 1 :]), tuple(factors[place + 1 :]))
+                rest: syntax.Node = tail if len(factors) - place > 2 else factors[place + 1]
+                before, head, own = opener
+                if own is None:
+                    inner: ex.Expression = self._apply(head, rest)
+                else:
+                    joined = syntax.Multiplied((signs[place], *signs[place + 1 :]), (own, *factors[place + 1 :]))
+                    inner = self._apply(head, joined)
+                if before is not None:
+                    inner = ex.Product("", self.expression(before), inner)
+                if place == 0:
+                    return inner
+                left = self._multiplied(signs[: place - 1], factors[:place])
+                return ex.Product(signs[place - 1], left, inner)
+        out = self.expression(factors[0])
+        for sign, factor in zip(signs, factors[1:], strict=True):
+            out = self._times(sign, out, factor)
+        return out
+
+    def _times(self, sign: str, left: ex.Expression, factor: syntax.Node) -> ex.Expression:
+        return ex.Product(sign, left, self.expression(factor))
+
+    def _opener(
+        self, node: syntax.Node
+    ) -> tuple[syntax.Node | None, syntax.Node, syntax.Node | None] | None:
+        """Return (what stands before, the sum or operator, what it already holds), if any."""
+        factors = node.factors if isinstance(node, syntax.Juxtaposed) else (node,)
+        for place, factor in enumerate(factors):
+            if self._is_operator(factor):
+                before = factors[:place]
+                after = factors[place + 1 :]
+                slashes = node.slashes if isinstance(node, syntax.Juxtaposed) else (False,)
+                return (
+                    _side_by_side(before, slashes[:place]),
+                    factor,
+                    _side_by_side(after, (False, *slashes[place + 2 :])),
+                )
+        return None
+
+    def _is_operator(self, node: syntax.Node) -> bool:
+        base = node.base if isinstance(node, syntax.Scripted) else node
+        if isinstance(base, syntax.Leaf) and base.kind == "SUM":
+            return True
+        return isinstance(node, syntax.Fraction_) and _bare_operator(node.above)
+
+    def _apply(self, head: syntax.Node, body: syntax.Node) -> ex.Expression:
+        if isinstance(head, syntax.Fraction_):
+            return ex.Derivative(self.expression(body), self._denominator(head.below))
+        return self._sum(head, self.expression(body))
+
+    def _sum(self, head: syntax.Node, body: ex.Expression) -> ex.Expression:
+        base = head.base if isinstance(head, syntax.Scripted) else head
+        assert isinstance(base, syntax.Leaf)
+        if base.text == "int":
+            raise NotUnderstood("integrals are not read")
+        letters: list[str] = []
+        skipped: list[tuple[str, str]] = []
+        first: int | None = None
+        last: ex.Expression | None = None
+        for script in head.scripts if isinstance(head, syntax.Scripted) else ():
+            if script.kind == "SUP":
+                last = self._tokens(script.inner)
+                continue
+            letters, over_set = bound_letters(script)
+            if over_set:
+                return self._over_samples(letters, body)
+            skipped = _excluded(script)
+            letters = [x for x in letters if x not in {b for _, b in skipped} or x == letters[0]]
+            first = _starts_at(script)
+        if skipped:
+            letters = [skipped[0][0]]
+        return ex.SumOver(
+            tuple(dict.fromkeys(letters)), body, base.text == "prod", tuple(skipped), first, last
+        )
+
+    def _over_samples(self, letters: list[str], body: ex.Expression) -> ex.Expression:
+        """A sum over a batch is read for a batch of one: the sample's index falls away."""
+        if any(letter in _free_labels(body) for letter in letters):
+            raise NotUnderstood("a sum over samples of a quantity that has no other definition")
+        return _without_components(body, set(letters))
+
+    # ---- juxtaposition ------------------------------------------------------------------------
+
+    def _juxtaposed(self, factors: list[syntax.Node], slashes: list[bool]) -> ex.Expression:
+        opener = self._opener(syntax.Juxtaposed(tuple(factors), tuple(slashes)))
+        if opener is not None:
+            before, head, own = opener
+            if own is None:
+                raise NotUnderstood("a sum or an operator has nothing behind it")
+            inner = self._apply(head, own)
+            return inner if before is None else ex.Product("", self.expression(before), inner)
+        out: ex.Expression | None = None
+        at = 0
+        while at < len(factors):
+            part, used = self._factor(factors, slashes, at)
+            if out is None:
+                out = part
+            elif slashes[at]:
+                out = ex.Divided(out, part)
+            else:
+                out = ex.Product("", out, part)
+            at += used
+        assert out is not None
+        return out
+
+    def _factor(
+        self, factors: Sequence[syntax.Node], slashes: Sequence[bool], at: int
+    ) -> tuple[ex.Expression, int]:
+        """Return the factor that begins at `at`, and how many nodes it takes."""
+        node = factors[at]
+        following = factors[at + 1] if at + 1 < len(factors) and not slashes[at + 1] else None
+        base = node.base if isinstance(node, syntax.Scripted) else node
+        name = name_of(base)
+        if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
+            return self._nabla(node, factors, at)
+        if isinstance(base, syntax.Leaf) and base.kind == "PARTIAL":
+            if at + 2 < len(factors) and slashes[at + 2] and isinstance(factors[at + 2], syntax.Leaf):
+                below = _side_by_side(factors[at + 3 :], (False,) * len(factors[at + 3 :]))
+                assert following is not None
+                return ex.Derivative(self.expression(following), self.expression(below)), len(factors) - at
+            raise NotUnderstood("a differential that stands alone is not read")
+        if name == "d" and following is not None and self.table.shorthand:
+            return self._shorthand(following), 2
+        if name in ("J", "bf J") and isinstance(node, syntax.Scripted) and isinstance(following, syntax.Bracket):
+            sub = [script for script in node.scripts if script.kind == "SUB"]
+            if sub and len(following.items) == 1:
+                return ex.Derivative(self._bracket(following), self._tokens(sub[0].inner)), 2
+        if name is not None and following is not None:
+            letters = array_index(node, following)
+            if letters and self.table.arrays:
+                symbol = self._single(node)
+                if isinstance(symbol, ex.Symbol):
+                    found = tuple(ex.Index(letter) for letter in letters)
+                    return ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found)), 2
+        if name is not None and (name in self.table.functions or name in FUNCTIONS):
+            return self._call(node, name, factors, slashes, at)
+        if name in self.table.called and isinstance(following, syntax.Bracket):
+            return self._single(node), 2
+        return self.expression(node), 1
+
+    def _shorthand(self, node: syntax.Node) -> ex.Expression:
+        if self.table.loss is None:
+            raise NotUnderstood("dX is a gradient, but nothing says of which loss")
+        return ex.Derivative(ex.Symbol(self.table.loss), self.expression(node))
+
+    def _nabla(
+        self, node: syntax.Node, factors: Sequence[syntax.Node], at: int
+    ) -> tuple[ex.Expression, int]:
+        if at + 1 >= len(factors):
+            raise NotUnderstood("a nabla that stands alone is not read")
+        of = factors[at + 1]
+        scripts = node.scripts if isinstance(node, syntax.Scripted) else ()
+        if not scripts:
+            name = name_of(of.base if isinstance(of, syntax.Scripted) else of)
+            if name is None:
+                raise NotUnderstood("a nabla without subscript is read only before a name")
+            return ex.Symbol(f"nabla {name}"), 2
+        return ex.Derivative(self.expression(of), self._tokens(scripts[0].inner)), 2
+
+    def _call(
+        self,
+        node: syntax.Node,
+        name: str,
+        factors: Sequence[syntax.Node],
+        slashes: Sequence[bool],
+        at: int,
+    ) -> tuple[ex.Expression, int]:
+        head = self._single(node, function=True)
+        power: ex.Expression | None = None
+        if isinstance(head, ex.Power):
+            head, power = head.base, head.exponent
+        primes = sum(script.kind == "PRIME" for script in scripts_of(node))
+        if not isinstance(head, ex.Symbol):
+            raise NotUnderstood(f"the scripts of the function {name} are not read")
+        following = factors[at + 1] if at + 1 < len(factors) and not slashes[at + 1] else None
+        outer: syntax.Node | None = following
+        scripts: tuple[syntax.Script, ...] = ()
+        if isinstance(following, syntax.Scripted) and isinstance(following.base, syntax.Bracket):
+            outer, scripts = following.base, following.scripts
+        if isinstance(outer, syntax.Bracket) and outer.sign in "([{":
+            arguments = tuple(self._item(item) for item in outer.items)
+            call: ex.Expression = ex.Call(head, primes, arguments)
+            call = call if power is None else ex.Power(call, power)
+            return self._scripted(call, scripts), 2
+        if name in FUNCTIONS and following is not None:
+            rest = list(factors[at + 1 :])
+            stop = next((k for k in range(1, len(rest)) if slashes[at + 1 + k]), len(rest))
+            if name not in ("log", "ln", "exp") and not isinstance(rest[0], syntax.Bracket):
+                stop = min(stop, len(rest))
+            argument = self._juxtaposed(rest[:stop], [False] * stop)
+            call = ex.Call(head, primes, (argument,))
+            return (call if power is None else ex.Power(call, power)), 1 + stop
+        if following is None and primes == 0:
+            return head, 1
+        raise NotUnderstood(f"the function {name} has no argument")
+
+    def _item(self, item: syntax.Item) -> ex.Expression:
+        if len(item.sides) != 1:
+            raise NotUnderstood("a relation inside a bracket is not read")
+        return self.expression(item.sides[0])
+
+    # ---- fractions and derivatives -----------------------------------------------------------
+
+    def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
+        above = _differential(node.above, self.table)
+        below = _differential(node.below, self.table)
+        if _bare_operator(node.above) and below is not None:
+            raise NotUnderstood("a derivative has nothing behind it")
+        if above is not None and below is None and _is_d(node.above):
+            raise MissingDifferential("the d is missing in the denominator")
+        if above is not None and below is not None:
+            of = self._juxtaposed(above, [False] * len(above)) if len(above) > 1 else self.expression(above[0])
+            return ex.Derivative(of, self._denominator(node.below))
+        return ex.Divided(self.expression(node.above), self.expression(node.below))
+
+    def _denominator(self, node: syntax.Node) -> ex.Expression:
+        factors = _differential(node, self.table)
+        if factors is None or not factors:
+            raise NotUnderstood("the denominator of this derivative is not read")
+        return self._juxtaposed(factors, [False] * len(factors)) if len(factors) > 1 else self.expression(factors[0])
+
+    def _bracket(self, node: syntax.Bracket) -> ex.Expression:
+        if len(node.items) == 1:
+            item = node.items[0]
+            if len(item.sides) == 2 and item.relations[0] == "=":
+                left, right = (self._letter(side) for side in item.sides)
+                if left and right:
+                    return ex.Kronecker(left, right)
+            return self._item(item)
+        if node.sign == "[" and len(node.items) == 2:
+            return ex.Concatenated(tuple(self._item(item) for item in node.items))
+        raise NotUnderstood("a list in brackets is not read")
+
+    def _letter(self, node: syntax.Node | None) -> ex.Index | None:
+        if isinstance(node, syntax.Leaf) and node.kind == "NAME" and len(node.text) == 1:
+            return ex.Index(node.text)
+        return None
+
+    # ---- names and scripts -----------------------------------------------------------------------
+
+    def _single(self, node: syntax.Node, function: bool = False) -> ex.Expression:
+        if isinstance(node, syntax.Leaf):
+            return self._leaf(node)
+        base = node.base if isinstance(node, syntax.Scripted) else node
+        name = name_of(base)
+        scripts = tuple(s for s in scripts_of(node) if not (function and s.kind == "PRIME"))
+        if isinstance(base, syntax.Leaf) and base.kind == "NUM":
+            return self._number_with_scripts(base, scripts)
+        if isinstance(base, syntax.Norm):
+            return self._norm(base, scripts)
+        if isinstance(base, syntax.Leaf) and base.kind == "SUM":
+            raise NotUnderstood("a sum has nothing behind it")
+        if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
+            raise NotUnderstood("a nabla that stands alone is not read")
+        if name is None:
+            if isinstance(base, syntax.Accented):
+                raise NotUnderstood(f"a {base.accent} over an expression is not read")
+            return self._scripted(self.expression(base), scripts)
+        if name == "e" and scripts:
+            exponents = [s for s in scripts if s.kind == "SUP"]
+            if len(exponents) == len(scripts) == 1:
+                return ex.Call(ex.Symbol("exp"), 0, (self._tokens(exponents[0].inner),))
+        if name in ("ones", "bb 1", "1"):
+            condition = self._condition(scripts)
+            if condition is not None:
+                return condition
+        return self._symbol(name, scripts)
+
+    def _leaf(self, leaf: syntax.Leaf) -> ex.Expression:
+        match leaf.kind:
+            case "NUM":
+                return ex.Number(Fraction(leaf.text))
+            case "NAME" | "WORD":
+                if leaf.text in _CONSTANTS and leaf.text not in self.table.kinds:
+                    return ex.Known(_CONSTANTS[leaf.text])
+                return ex.Symbol(self.table.aliases.get(leaf.text, leaf.text))
+            case "DOTS":
+                raise NotUnderstood("an ellipsis is not read")
+            case "NABLA" | "PARTIAL":
+                raise NotUnderstood("a derivative sign that stands alone is not read")
+            case "SUM":
+                raise NotUnderstood("a sum has nothing behind it")
+        raise NotUnderstood(f"{leaf.text!r} is not read")
+
+    def _number_with_scripts(
+        self, base: syntax.Leaf, scripts: Sequence[syntax.Script]
+    ) -> ex.Expression:
+        if base.text == "1":
+            condition = self._condition(scripts)
+            if condition is not None:
+                return condition
+        return self._scripted(ex.Number(Fraction(base.text)), tuple(scripts))
+
+    def _condition(self, scripts: Sequence[syntax.Script]) -> ex.Expression | None:
+        """`1_{i=j}` is Kronecker's delta."""
+        for script in scripts:
+            names = [token for token in script.inner if token.kind == "NAME"]
+            signs = [token for token in script.inner if token.kind == "REL"]
+            if len(names) == 2 and len(signs) == 1 and signs[0].text == "=" and len(script.inner) == 3:
+                return ex.Kronecker(ex.Index(names[0].text), ex.Index(names[1].text))
+        return None
+
+    def _norm(self, base: syntax.Norm, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        body = self.expression(base.body)
+        order, squared = "2", False
+        for script in scripts:
+            text = "".join(token.text for token in script.inner)
+            if script.kind == "SUP" and text == "2":
+                squared = True
+            elif script.kind == "SUB" and text in ("1", "2", "F"):
+                order = "1" if text == "1" else "2"
+            else:
+                raise NotUnderstood(f"a norm with the script {text!r} is not read")
+        if not base.double:
+            inner: ex.Expression = ex.Absolute(body)
+            return ex.Power(inner, ex.Number(Fraction(2))) if squared else inner
+        return ex.NormOf(body, order, squared)
+
+    def _tokens(self, tokens: Sequence[Token]) -> ex.Expression:
+        """Return the meaning of a script that is an expression of its own."""
+        try:
+            items = parse(list(tokens))
+        except DerivationError as error:
+            raise NotUnderstood(f"a script is no formula: {error}") from None
+        if len(items) != 1:
+            raise NotUnderstood("a list in a script is not read")
+        return self._item(items[0])
+
+    def _scripted(self, body: ex.Expression, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        """Apply scripts to a compound expression: transposes, powers, components."""
+        for script in scripts:
+            if script.kind == "PRIME":
+                raise NotUnderstood("a prime on an expression is not read")
+            found = pieces(script.inner, script.kind == "SUP")
+            for piece in found:
+                if piece.kind == "transpose":
+                    body = ex.Transposed(body)
+                elif piece.kind == "power" and script.kind == "SUP":
+                    body = ex.Power(body, self._tokens(piece.inner))
+                elif piece.kind == "index" and script.kind == "SUP" and piece.index:
+                    if piece.bracketed:
+                        raise NotUnderstood("an index on an expression is not read")
+                    body = ex.Power(body, self._index_value(piece.index))
+                elif piece.kind == "index" and piece.index and piece.index.letter:
+                    if isinstance(body, ex.Picked):
+                        body = ex.Picked(body.body, (*body.components, piece.index))
+                    else:
+                        body = ex.Picked(body, (piece.index,))
+                else:
+                    raise NotUnderstood("a script on an expression is not read")
+        return body
+
+    def _index_value(self, index: ex.Index) -> ex.Expression:
+        if index.letter is None:
+            return ex.Number(Fraction(index.offset))
+        letter: ex.Expression = ex.Symbol(index.letter)
+        if index.offset:
+            letter = ex.Plus((1, 1), (letter, ex.Number(Fraction(index.offset))))
+        return letter
+
+    def _symbol(self, name: str, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        family: list[ex.Index] = []
+        components: list[ex.Index] = []
+        after: list[Piece] = []
+        table = self.table
+        for script in scripts:
+            if script.kind == "PRIME":
+                name += "'"
+                continue
+            for piece in pieces(script.inner, script.kind == "SUP"):
+                if piece.kind in ("transpose", "power"):
+                    after.append(piece)
+                elif piece.kind == "star":
+                    name += "*"
+                elif piece.kind == "label":
+                    name += f"[{piece.text}]"
+                elif piece.kind == "symbol":
+                    inner = self._tokens(piece.inner)
+                    if not isinstance(inner, ex.Symbol):
+                        raise NotUnderstood(f"the script of {name} is not read")
+                    name += f"[{inner.name}]"
+                    family.extend(inner.family)
+                    components.extend(inner.components)
+                elif piece.kind == "index" and piece.index is not None:
+                    name = self._place(name, piece, script.kind, family, components, after)
+                else:
+                    raise NotUnderstood(f"the script of {name} is not read")
+        if name == "delta" and len(components) == 2 and not family and name not in table.kinds:
+            return ex.Kronecker(components[0], components[1])
+        if name in _CONSTANTS and not family and not components:
+            body: ex.Expression = ex.Known(_CONSTANTS[name])
+        elif name.startswith(("I[", "ones[", "zeros[")):
+            body = ex.Known({"I": "I", "o": "1", "z": "0"}[name[0]])
+        else:
+            alias = table.aliases.get(name, name)
+            body = ex.Symbol(alias, tuple(family), tuple(components))
+        for piece in after:
+            if piece.kind == "transpose":
+                body = ex.Transposed(body)
+            elif piece.kind == "power":
+                body = ex.Power(body, self._tokens(piece.inner))
+            elif piece.index is not None:
+                body = ex.Power(body, self._index_value(piece.index))
+        return body
+
+    def _place(
+        self,
+        name: str,
+        piece: Piece,
+        kind: str,
+        family: list[ex.Index],
+        components: list[ex.Index],
+        after: list[Piece],
+    ) -> str:
+        """Say whether an index counts members, components, or only labels."""
+        index = piece.index
+        assert index is not None
+        base = name.rstrip("'*").split("[")[0]
+        if index.letter is None:
+            if kind == "SUP" and not piece.bracketed:
+                after.append(piece)
+            elif kind == "SUB" and base in self.table.vectors | self.table.matrices and not self.table.numbered_family(base):
+                components.append(index)
+            else:
+                family.append(index)
+        elif piece.bracketed or self.table.is_family(index.letter, self.block):
+            family.append(index)
+        elif kind == "SUP":
+            if name == "delta" and components:
+                components.append(index)
+            elif base in self.table.layered:
+                name += f"[{index}]"
+            else:
+                after.append(piece)
+        elif base in self.table.labelled and index.letter not in self.table.components[self.block]:
+            name += f"[{index}]"
+        elif name in _CONSTANTS:
+            return name
+        else:
+            components.append(index)
+        return name
+
+
+class MissingDifferential(NotUnderstood):
+    """A derivative is written without the d of its denominator."""
+
+
+def _side_by_side(factors: Sequence[syntax.Node], slashes: Sequence[bool]) -> syntax.Node | None:
+    if not factors:
+        return None
+    if len(factors) == 1:
+        return factors[0]
+    return syntax.Juxtaposed(tuple(factors), (False, *tuple(slashes)[1 : len(factors)]))
+
+
+def _is_d(node: syntax.Node) -> bool:
+    factors = node.factors if isinstance(node, syntax.Juxtaposed) else (node,)
+    return isinstance(factors[0], syntax.Leaf) and factors[0].text == "d"
+
+
+def _bare_operator(node: syntax.Node) -> bool:
+    return isinstance(node, syntax.Leaf) and (node.kind == "PARTIAL" or node.text == "d")
+
+
+def _differential(node: syntax.Node, table: SymbolTable) -> list[syntax.Node] | None:
+    """Return what is differentiated in `\\partial A` or `dA`, or None where it is no differential."""
+    factors = list(node.factors) if isinstance(node, syntax.Juxtaposed) else [node]
+    if isinstance(node, syntax.Juxtaposed) and any(node.slashes):
+        return None
+    head = factors[0]
+    base = head.base if isinstance(head, syntax.Scripted) else head
+    if not isinstance(base, syntax.Leaf):
+        return None
+    if base.kind == "PARTIAL":
+        return factors[1:]
+    if base.text == "d" and base.kind == "NAME" and base is head and len(factors) > 1:
+        return factors[1:]
+    del table
+    return None
+
+
+def _excluded(script: syntax.Script) -> list[tuple[str, str]]:
+    """Return (a, b) for `a \\ne b` in a sum's subscript."""
+    tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
+    out = []
+    for place, token in enumerate(tokens):
+        if token.kind == "REL" and token.text == "!=" and 0 < place < len(tokens) - 1:
+            out.append((tokens[place - 1].text, tokens[place + 1].text))
+    return out
+
+
+def _starts_at(script: syntax.Script) -> int | None:
+    tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
+    for place, token in enumerate(tokens):
+        if token.kind == "REL" and token.text == "=" and place < len(tokens) - 1:
+            if tokens[place + 1].kind == "NUM" and tokens[place + 1].text.isdigit():
+                return int(tokens[place + 1].text)
+    return None
+
+
+def _free_labels(body: ex.Expression) -> set[str]:
+    """Return the letters that label symbols of the body: `C_x` depends on the sample x."""
+    return {s.name.split("[")[1].rstrip("]") for s in ex.symbols(body) if "[" in s.name}
+
+
+def _without_components(body: ex.Expression, letters: set[str]) -> ex.Expression:
+    """Return the body with component indices over the given letters dropped."""
+    import dataclasses
+
+    if isinstance(body, ex.Symbol):
+        kept = tuple(index for index in body.components if index.letter not in letters)
+        return ex.Symbol(body.name, body.family, kept)
+    changes: dict[str, object] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, ex.Index | type):
+            changes[field.name] = _without_components(value, letters)  # type: ignore[arg-type]
+        elif isinstance(value, tuple) and value and not isinstance(value[0], ex.Index | str | int | tuple):
+            changes[field.name] = tuple(_without_components(part, letters) for part in value)
+    return dataclasses.replace(body, **changes)  # type: ignore[arg-type]

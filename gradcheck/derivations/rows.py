@@ -1,0 +1,216 @@
+"""Rows: every formula of a document cut into the lines that its author wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gradcheck.derivations import syntax
+from gradcheck.derivations.document import Formula
+from gradcheck.derivations.grammar import parse
+from gradcheck.derivations.limits import DerivationError
+from gradcheck.derivations.tex import Macro, Raw, collect_macros, expand, lex, text_of
+from gradcheck.derivations.tokens import Token, tokenize
+
+__all__ = ["Row", "cut"]
+
+_WRAPPERS = ("align", "aligned", "alignat", "eqnarray", "equation", "gather", "gathered", "split", "multline")
+_RELATED = {"REL", "ADD", "MUL"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of one formula.
+
+    Attributes:
+        number: its place among all rows of the document.
+        line: its line in the file.
+        latex: its source.
+        items: its equations, or () where it could not be read.
+        error: why it could not be read, or "".
+        block: the number of its formula; rows of one block continue each other.
+        section: the number of the heading above it.
+        display: whether its formula stands apart.
+        name: the name that a tag, a label or a comment gives it, or "".
+        notes: the prose inside the formula.
+    """
+
+    number: int
+    line: int
+    latex: str
+    items: tuple[syntax.Item, ...]
+    error: str
+    block: int
+    section: int
+    display: bool
+    name: str
+    notes: tuple[str, ...]
+
+
+def cut(formulas: Iterable[Formula]) -> list[Row]:
+    """Return the rows of all formulas, macros of the page expanded."""
+    macros: dict[str, Macro] = {}
+    rows: list[Row] = []
+    for block, formula in enumerate(formulas):
+        try:
+            raw = expand(collect_macros(lex(formula.latex, formula.line), macros), macros)
+            pieces = _join(_split(raw))
+        except DerivationError as error:
+            rows.append(_broken(len(rows), formula, block, str(error)))
+            continue
+        first = True
+        for piece in pieces:
+            row = _row(len(rows), piece, formula, block)
+            if row is not None:
+                if first and formula.name:
+                    row = Row(**{**row.__dict__, "name": formula.name})
+                first = False
+                rows.append(row)
+    return rows
+
+
+def _broken(number: int, formula: Formula, block: int, error: str) -> Row:
+    return Row(
+        number, formula.line, formula.latex, (), error, block, formula.section, formula.display,
+        formula.name, (),
+    )  # fmt: skip
+
+
+def _split(raw: Sequence[Raw]) -> list[list[Raw]]:
+    r"""Split at `\\` outside braces and matrices."""
+    rows: list[list[Raw]] = [[]]
+    braces = tables = 0
+    for place, token in enumerate(raw):
+        braces += {"{": 1, "}": -1}.get(token.text, 0)
+        if token.text in (r"\begin", r"\end"):
+            name = text_of(raw[place + 1 : place + 12])
+            if any(word in name.split("}")[0] for word in ("matrix", "array", "cases", "substack")):
+                tables += 1 if token.text == r"\begin" else -1
+        if token.text.rstrip("*") in ("\\\\", r"\cr") and braces <= 0 and tables <= 0:
+            rows.append([])
+            if place + 1 < len(raw) and raw[place + 1].text == "[":
+                rows[-1].append(token)
+        else:
+            rows[-1].append(token)
+    return rows
+
+
+def _join(rows: list[list[Raw]]) -> list[list[Raw]]:
+    """Join a row to the one above where that one is visibly unfinished."""
+    out: list[list[Raw]] = []
+    for row in rows:
+        visible = [t.text for t in row if not t.text.isspace() and t.text not in "&"]
+        if not visible:
+            continue
+        joined = False
+        if out:
+            above = [t.text for t in out[-1] if not t.text.isspace() and t.text != "&"]
+            opened = _depth(above)
+            ends_open = above[-1] in ("+", "-", "*", r"\times", r"\cdot", r"\odot", r"\circ")
+            starts = visible[0] in (r"\times", r"\cdot", r"\odot", r"\circ", "*", "+", ")", r"\otimes")
+            joined = opened > 0 or ends_open or (starts and visible[0] != "")
+        if joined:
+            out[-1] = [*out[-1], Raw(" ", row[0].line), *row]
+        else:
+            out.append(row)
+    return out
+
+
+def _depth(texts: Sequence[str]) -> int:
+    opens = sum(text in ("(", r"\{") for text in texts)
+    closes = sum(text in (")", r"\}") for text in texts)
+    return opens - closes
+
+
+def _row(number: int, raw: list[Raw], formula: Formula, block: int) -> Row | None:
+    line = next((t.line for t in raw if not t.text.isspace() and t.line), formula.line)
+    latex = _source(raw)
+    names = _labels(raw)
+    try:
+        tokens = _clean(tokenize(raw))
+    except DerivationError as error:
+        return Row(
+            number, line, latex, (), str(error), block, formula.section, formula.display,
+            "", (),
+        )  # fmt: skip
+    line = min((t.line for t in tokens if t.line), default=line)
+    notes = tuple(token.text for token in tokens if token.kind == "TEXT")
+    tokens = _without_prose(tokens)
+    if not any(token.kind == "REL" for token in tokens):
+        return None
+    try:
+        items, error = parse(tokens), ""
+    except DerivationError as failure:
+        items, error = (), str(failure)
+    return Row(
+        number, line, latex, items, error, block, formula.section, formula.display,
+        names[-1] if names else "", notes,
+    )  # fmt: skip
+
+
+def _source(raw: Sequence[Raw]) -> str:
+    """Return the row as one line of TeX, without environment and alignment signs."""
+    text = re.sub(r"\\(begin|end)\{(%s)\*?\}" % "|".join(_WRAPPERS), " ", text_of(raw))
+    return " ".join(re.sub(r"^\s*\\\\(\[[^]]*\])?", "", text.replace("&", " ")).split())
+
+
+def _labels(raw: Sequence[Raw]) -> list[str]:
+    names = []
+    for place, token in enumerate(raw):
+        if token.text in (r"\tag", r"\label", r"\tag*"):
+            rest = text_of(raw[place + 1 : place + 40]).strip()
+            if rest.startswith("{"):
+                names.append(rest[1:].split("}")[0])
+    return names
+
+
+def _clean(tokens: list[Token]) -> list[Token]:
+    """Drop environments and alignment signs; a second column becomes a second equation."""
+    out: list[Token] = []
+    depth = 0
+    related = False
+    tokens = [token for token in tokens if token.kind != "ALIGN"]
+    for place, token in enumerate(tokens):
+        depth += (token.kind == "BEGIN") - (token.kind == "END")
+        if depth == 0 and token.kind == "AMP":
+            before = tokens[place - 1].kind if place else "REL"
+            after = tokens[place + 1].kind if place + 1 < len(tokens) else "REL"
+            if related and before not in _RELATED | {"AMP"} and after not in _RELATED | {"AMP"}:
+                out.append(Token("SEP", ",", token.line))
+                related = False
+            continue
+        if token.kind == "ROWSEP" and depth == 0:
+            continue
+        related |= token.kind == "REL"
+        out.append(token)
+    return out
+
+
+def _without_prose(tokens: list[Token]) -> list[Token]:
+    """Prose separates equations; a caption in front of a relation names what follows."""
+    out: list[Token] = []
+    depth = 0
+    for place, token in enumerate(tokens):
+        depth += token.kind in ("LBRACE", "LP", "BEGIN")
+        depth -= token.kind in ("RBRACE", "RP", "END")
+        if token.kind != "TEXT" or depth > 0:
+            caption = token.kind == "REL" and place > 0 and tokens[place - 1].kind == "TEXT"
+            if not (caption and (not out or out[-1].kind == "SEP")):
+                out.append(token)
+        elif out and out[-1].kind != "SEP":
+            out.append(Token("SEP", ",", token.line))
+    out = _without_captions(out)
+    while out and out[-1].kind == "SEP":
+        out.pop()
+    return out
+
+
+def _without_captions(tokens: list[Token]) -> list[Token]:
+    """Drop `(Mean)` in front of a row and `[3]` behind it."""
+    kinds = [token.kind for token in tokens]
+    if kinds[:3] in (["LP", "WORD", "RP"], ["LP", "TEXT", "RP"]) and len(tokens) > 3:
+        tokens, kinds = tokens[3:], kinds[3:]
+    if kinds[-3:] == ["LP", "NUM", "RP"] and tokens[-3].text == "[" and len(tokens) > 3:
+        tokens = tokens[:-3]
+    return tokens

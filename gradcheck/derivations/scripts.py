@@ -1,0 +1,133 @@
+"""What a superscript or subscript says, before it is known what its base is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradcheck.derivations.expressions import Index
+from gradcheck.derivations.tokens import Token
+
+__all__ = ["Piece", "pieces"]
+
+_TRANSPOSES = {"T", "top", "intercal", "dagger", "Tr", "tr", "mathsf T"}
+_LONGEST_INDEX_LIST = 3
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part of a script.
+
+    Attributes:
+        kind: "transpose", "index", "label", "symbol" (a symbol as a label, `alpha_{W_i}`), "equal"
+            (`i=j`), "star", "power" (any other expression).
+        index: the index (kind index).
+        bracketed: whether it stood in `( )`, `[ ]` or `< >`.
+        text: the label, or the name of the symbol.
+        inner: the tokens (kinds power, symbol and equal).
+    """
+
+    kind: str
+    index: Index | None = None
+    bracketed: bool = False
+    text: str = ""
+    inner: tuple[Token, ...] = ()
+
+
+def is_letter(token: Token) -> bool:
+    """Return whether a token can be an index letter."""
+    return token.kind == "NAME" and (len(token.text) == 1 or token.text == "ell")
+
+
+def pieces(tokens: Sequence[Token], superscript: bool) -> list[Piece]:
+    """Return the parts of a script in the order written."""
+    out: list[Piece] = []
+    at = 0
+    tokens = _unwrapped(tokens)
+    whole = _special(tokens, superscript)
+    if whole is not None:
+        return [whole]
+    while at < len(tokens):
+        token = tokens[at]
+        if token.kind == "SEP":
+            at += 1
+        elif token.kind == "SUP" and at + 1 < len(tokens):
+            out.extend(pieces(tokens[at + 1].inner, True))
+            at += 2
+        elif token.kind == "LP" or (token.kind == "REL" and token.text == "<"):
+            close = _closing(tokens, at)
+            inner = pieces(tokens[at + 1 : close], False)
+            if any(piece.kind not in ("index", "label") for piece in inner):
+                return [Piece("power", inner=tuple(tokens))]
+            out.extend(Piece(p.kind, p.index, True, p.text) for p in inner)
+            at = close + 1
+        elif superscript and token.kind == "NAME" and token.text in _TRANSPOSES:
+            out.append(Piece("transpose"))
+            at += 1
+        elif is_letter(token):
+            index, at = _affine(tokens, at)
+            out.append(Piece("index", index))
+        elif token.kind == "NUM" and token.text.isdigit():
+            numbers = [token.text] if superscript or "," in _signs(tokens) else list(token.text)
+            out.extend(Piece("index", Index(None, int(number))) for number in numbers)
+            at += 1
+        elif token.kind in ("WORD", "TEXT"):
+            out.append(Piece("label", text=token.text))
+            at += 1
+        elif token.kind == "MUL" and token.text == "star":
+            out.append(Piece("star"))
+            at += 1
+        elif token.kind == "LBRACE" or token.kind == "RBRACE":
+            at += 1
+        else:
+            return [Piece("power", inner=tuple(tokens))]
+    return out
+
+
+def _signs(tokens: Sequence[Token]) -> str:
+    return "".join(token.text for token in tokens if token.kind == "SEP")
+
+
+def _unwrapped(tokens: Sequence[Token]) -> list[Token]:
+    out = list(tokens)
+    while len(out) > 1 and out[0].kind == "LBRACE" and out[-1].kind == "RBRACE":
+        depth = 0
+        for place, token in enumerate(out):
+            depth += (token.kind == "LBRACE") - (token.kind == "RBRACE")
+            if depth == 0 and place < len(out) - 1:
+                return out
+        out = out[1:-1]
+    return out
+
+
+def _special(tokens: Sequence[Token], superscript: bool) -> Piece | None:
+    kinds = [token.kind for token in tokens]
+    letters = [token for token in tokens if is_letter(token)]
+    if kinds in (["NAME", "SUB", "ARG"], ["NAME", "SUP", "ARG"]) and not superscript:
+        return Piece("symbol", text=tokens[0].text, inner=tuple(tokens))
+    if "REL" in kinds and any(token.text == "=" for token in tokens):
+        return Piece("equal", inner=tuple(tokens))
+    if len(letters) == len(tokens) and len(tokens) > _LONGEST_INDEX_LIST:
+        return Piece("label", text="".join(token.text for token in tokens))
+    if superscript and kinds == ["NUM"]:
+        return Piece("power", inner=tuple(tokens))
+    if kinds == ["NAME", "NUM"] and superscript:
+        return Piece("label", text="".join(token.text for token in tokens))
+    return None
+
+
+def _affine(tokens: Sequence[Token], at: int) -> tuple[Index, int]:
+    letter = tokens[at].text
+    following = tokens[at + 1 : at + 3]
+    if len(following) == 2 and following[0].kind == "ADD" and following[1].kind == "NUM":
+        if following[1].text.isdigit():
+            sign = 1 if following[0].text == "+" else -1
+            return Index(letter, sign * int(following[1].text)), at + 3
+    return Index(letter), at + 1
+
+
+def _closing(tokens: Sequence[Token], at: int) -> int:
+    for place in range(at + 1, len(tokens)):
+        if tokens[place].kind == "RP" or tokens[place].text == ">":
+            return place
+    return len(tokens)

@@ -1,0 +1,511 @@
+"""Mathematical tokens: what the grammar reads, made from raw TeX.
+
+Layout and fonts are dropped, spellings of one thing become one token, prose becomes TEXT, and the
+argument of every script is wrapped into one token, so that the grammar itself stays free of
+conflicts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gradcheck.derivations.limits import LIMITS, DerivationError
+from gradcheck.derivations.tex import Raw, read_group, skip_space, text_of
+
+__all__ = ["Token", "tokenize"]
+
+
+@dataclass(frozen=True)
+class Token:
+    """One mathematical token.
+
+    Attributes:
+        kind: the grammar's terminal (NAME, NUM, MUL ...).
+        text: its normal spelling (`sigma`, `circ`, `=`).
+        line: the line of the file.
+        inner: the tokens of a script's argument (kind ARG only).
+    """
+
+    kind: str
+    text: str
+    line: int
+    inner: tuple[Token, ...] = field(default=())
+
+
+_LAYOUT = frozenset(
+    r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle
+    \quad \qquad \, \; \! \: \> \  ~ \displaystyle \textstyle \scriptstyle \limits \nolimits \nonumber
+    \notag \medspace \thinspace \space \enspace \hfill \hline \allowbreak \strut \noindent \normalsize
+    \small \large \Large \centering \negthinspace""".split()
+) | {"\\ "}
+_SWALLOW = frozenset(
+    r"\tag \tag* \label \eqref \ref \cite \hspace \vspace \hspace* \vspace* \color \phantom \vphantom \hphantom \style \class \id"
+    .split()
+)
+_TRANSPARENT = frozenset(
+    r"\boxed \mathord \mathop \mathrel \mathbin \mathinner \fbox \cancel \smash \overbrace_ \ensuremath \bm@".split()
+)
+_FONTS = frozenset(
+    r"\mathbf \boldsymbol \bm \bold \mathit \mathsf \mathtt \pmb \textbf \symbf \mathnormal \vec \bf \it \sf \boldmath".split()
+)
+_SWITCHES = frozenset(r"\bf \it \rm \sf \boldmath \cal".split())
+_UPRIGHT = frozenset(r"\mathrm \operatorname \operatorname* \rm".split())
+_ALPHABETS = {r"\mathcal": "cal", r"\mathscr": "cal", r"\cal": "cal", r"\mathbb": "bb", r"\mathfrak": "frak"}
+_PROSE = frozenset(r"\text \mbox \textrm \textit \textnormal \hbox \intertext \shortintertext \texttt \textsf".split())
+_ACCENTS = {
+    r"\hat": "hat", r"\widehat": "hat", r"\tilde": "tilde", r"\widetilde": "tilde", r"\bar": "bar",
+    r"\overline": "bar", r"\dot": "dot", r"\ddot": "ddot", r"\check": "check", r"\overrightarrow": "vec",
+    r"\underline": "under",
+}  # fmt: skip
+_MULTIPLY = {
+    r"\circ": "circ", r"\odot": "odot", r"\otimes": "otimes", r"\cdot": "cdot", r"\times": "times",
+    "*": "star", r"\ast": "star", r"\star": "star", r"\bullet": "cdot", r"\bigodot": "odot", r"\circledast": "odot",
+}  # fmt: skip
+_RELATIONS = {
+    "=": "=", r"\equiv": ":=", r"\triangleq": ":=", r"\coloneqq": ":=", r"\coloneq": ":=", r"\doteq": ":=",
+    r"\leftarrow": "<-", r"\gets": "<-", r"\rightarrow": "->", r"\to": "->", r"\in": "in", r"\approx": "~",
+    r"\sim": "~", r"\simeq": "~", r"\propto": "propto", r"\neq": "!=", r"\ne": "!=", r"\leq": "<=",
+    r"\le": "<=", r"\geq": ">=", r"\ge": ">=", "<": "<", ">": ">", r"\ll": "<", r"\gg": ">", r"\implies": "=>",
+    r"\Rightarrow": "=>", r"\Longrightarrow": "=>", r"\iff": "=>", r"\Leftrightarrow": "=>", r"\mapsto": "->",
+    r"\xrightarrow": "->", r"\longrightarrow": "->", r"\subset": "in", r"\subseteq": "in", r"\hookrightarrow": "->",
+    r"\stackrel": "=", r"\overset": "=", r"\lt": "<", r"\gt": ">", r"\cong": "~", r"\therefore": "=>",
+}  # fmt: skip
+_OPEN = {"(": "(", "[": "[", r"\{": "{", r"\lbrace": "{", r"\lbrack": "[", r"\langle": "<", r"\lfloor": "floor", r"\lceil": "ceil", r"\lparen": "("}
+_CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rbrace": "}", r"\rbrack": "]", r"\rangle": ">", r"\rfloor": "floor", r"\rceil": "ceil", r"\rparen": ")"}
+_FRACTIONS = frozenset(r"\frac \dfrac \tfrac \cfrac \nicefrac \sfrac".split())
+_DOTS = frozenset(r"\dots \ldots \cdots \vdots \ddots \dotsc \dotsb \dotsm \hdots \iddots".split())
+_FUNCTIONS = frozenset(
+    r"\log \ln \exp \tanh \sinh \cosh \sin \cos \tan \max \min \arg \argmax \argmin \det \dim \sup \inf \lim \Pr \sec \csc \cot \arctan \sgn".split()
+)
+_SUMS = {r"\sum": "sum", r"\prod": "prod", r"\int": "int", r"\bigsum": "sum", "∑": "sum"}
+_ALIGNMENTS = frozenset(
+    "align align* aligned alignat alignat* alignedat eqnarray eqnarray* equation equation* gather gather* gathered split multline multline* flalign flalign* displaymath math subequations".split()
+)
+_MATRICES = frozenset("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases bmatrix* pmatrix* matrix* substack".split())
+_GREEK_ALIAS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varsigma": "sigma", "varrho": "rho", "ell": "ell", "hbar": "hbar"}
+_KNOWN_WORDS = frozenset(
+    "softmax exp log ln tanh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace vec max min sin cos tan sum mean var norm softplus loss Loss cost Batch batch Input Output else for all if otherwise where Let let and or with sign Attention Softmax erf gelu silu sgn".split()
+)
+_WORD_LENGTH = 4
+_UNICODE = {
+    "∂": r"\partial", "∇": r"\nabla", "∘": r"\circ", "⊙": r"\odot", "⊗": r"\otimes", "·": r"\cdot", "×": r"\times",
+    "∈": r"\in", "≈": r"\approx", "≠": r"\neq", "≤": r"\leq", "≥": r"\geq", "−": "-", "′": "'", "…": r"\dots",
+    "←": r"\leftarrow", "→": r"\rightarrow", "‖": r"\|", "≡": r"\equiv", "≔": r"\coloneqq", "∑": r"\sum", "ℓ": r"\ell",
+    "⋅": r"\cdot", "∗": "*", "⊤": r"\top", "ᵀ": "^T", "ℝ": r"\mathbb R", "√": r"\sqrt", "∞": r"\infty",
+}  # fmt: skip
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
+    "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
+    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+    "ϵ": "epsilon", "ϕ": "phi", "µ": "mu",
+}  # fmt: skip
+_COMBINING = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
+
+
+def tokenize(tokens: Sequence[Raw]) -> list[Token]:
+    """Return the mathematical tokens of raw TeX, script arguments wrapped and norms paired.
+
+    Rows and alignment signs come out as ROWSEP and AMP; the caller splits them.
+
+    Raises:
+        DerivationError: braces or environments do not match, or nest too deeply.
+    """
+    reader = _Reader(list(tokens))
+    reader.read_all()
+    return _pair_bars(_wrap_scripts(reader.out))
+
+
+class _Reader:
+    """One pass over raw tokens; `out` collects mathematical tokens."""
+
+    def __init__(self, raw: list[Raw], depth: int = 0, bold: bool = False) -> None:
+        if depth > LIMITS.nesting:
+            raise DerivationError(f"brackets and commands nest more than {LIMITS.nesting} deep")
+        self.raw = raw
+        self.at = 0
+        self.depth = depth
+        self.bold = bold
+        self.out: list[Token] = []
+
+    def put(self, kind: str, text: str, line: int) -> None:
+        self.out.append(Token(kind, text, line))
+
+    def argument(self) -> list[Raw]:
+        group, self.at = read_group(self.raw, self.at)
+        return group
+
+    def splice(self, group: list[Raw], bold: bool = False) -> list[Token]:
+        inner = _Reader(group, self.depth + 1, self.bold or bold)
+        inner.read_all()
+        return inner.out
+
+    def optional(self) -> str | None:
+        at = skip_space(self.raw, self.at)
+        if at < len(self.raw) and self.raw[at].text == "[":
+            for close in range(at, len(self.raw)):
+                if self.raw[close].text == "]":
+                    self.at = close + 1
+                    return text_of(self.raw[at + 1 : close])
+        return None
+
+    def read_all(self) -> None:
+        while self.at < len(self.raw):
+            token = self.raw[self.at]
+            self.at += 1
+            if token.text[0] == "\\":
+                self.command(token)
+            else:
+                self.character(token)
+
+    def character(self, token: Raw) -> None:
+        text, line = token.text, token.line
+        if text.isspace() or text == "~":
+            return
+        if text in _UNICODE:
+            self.at -= 1
+            self.raw[self.at : self.at + 1] = [
+                Raw(piece, line) for piece in _split_alias(_UNICODE[text])
+            ]
+        elif text in _GREEK:
+            self.put("NAME", _GREEK[text], line)
+        elif text.isascii() and text.isalpha():
+            self.letters(token)
+        elif text.isdigit():
+            self.number(token)
+        elif text == "{":
+            if skip_space(self.raw, self.at) < len(self.raw) and self._switch():
+                return
+            self.put("LBRACE", "{", line)
+        elif text == "}":
+            self.put("RBRACE", "}", line)
+        elif text in _OPEN:
+            self.put("LP", _OPEN[text], line)
+        elif text in _CLOSE:
+            self.put("RP", _CLOSE[text], line)
+        elif text in _MULTIPLY:
+            self.put("MUL", _MULTIPLY[text], line)
+        elif text == ":" and self._next_is("="):
+            self.at = skip_space(self.raw, self.at) + 1
+            self.put("REL", ":=", line)
+        elif text in _RELATIONS:
+            if text == "=" and self._next_is("="):
+                self.at = skip_space(self.raw, self.at) + 1
+            self.put("REL", _RELATIONS[text], line)
+        elif text in "+-":
+            self.put("ADD", text, line)
+        elif text in ",;":
+            self.put("SEP", text, line)
+        elif text == "|":
+            double = self.at < len(self.raw) and self.raw[self.at].text == "|"
+            self.at += double
+            self.put("NORM" if double else "BAR", "|", line)
+        elif text in "/^_&":
+            kind = {"/": "SLASH", "^": "SUP", "_": "SUB", "&": "AMP"}[text]
+            self.put(kind, text, line)
+        elif text == "'":
+            self.put("PRIME", "'", line)
+        elif text == "!":
+            self.put("OPAQUE", "!", line)
+        elif text == "." or text == ":":
+            self.period(token)
+        else:
+            self.letter_with_accent(token)
+
+    def _next_is(self, text: str) -> bool:
+        at = skip_space(self.raw, self.at)
+        return at < len(self.raw) and self.raw[at].text == text
+
+    def _switch(self) -> bool:
+        r"""Read an old font switch, `{\bf x}`; its braces stay."""
+        at = skip_space(self.raw, self.at)
+        if self.raw[at].text not in _SWITCHES:
+            return False
+        group, self.at = read_group(self.raw, self.at - 1)
+        command = group[skip_space(group, 0)].text
+        rest = group[skip_space(group, 0) + 1 :]
+        self.out.extend(self._font(command, rest, self.raw[at].line))
+        return True
+
+    def period(self, token: Raw) -> None:
+        """A sentence's full stop is dropped, two or three in a row are an ellipsis."""
+        dots = 1
+        while self.at < len(self.raw) and self.raw[self.at].text == ".":
+            self.at += 1
+            dots += 1
+        if dots > 1:
+            self.put("DOTS", "...", token.line)
+
+    def letters(self, token: Raw) -> None:
+        """Letters are names one by one, but a known or long word is one name."""
+        stop = self.at
+        while stop < len(self.raw) and self.raw[stop].text.isascii() and self.raw[stop].text.isalpha():
+            stop += 1
+        run = token.text + text_of(self.raw[self.at : stop])
+        after = self.raw[stop].text if stop < len(self.raw) else ""
+        for length in range(len(run), 1, -1):
+            word = run[:length]
+            long_word = length == len(run) >= _WORD_LENGTH and (word.islower() or word.istitle())
+            known = word in _KNOWN_WORDS and (length == len(run) or len(word) > 3)
+            if known and len(word) == 2 and after not in "(":
+                known = False
+            if long_word or known:
+                self.at += length - 1
+                self.put("WORD", word, token.line)
+                return
+        self.put("NAME", self._bolden(token.text), token.line)
+
+    def _bolden(self, name: str) -> str:
+        return name
+
+    def number(self, token: Raw) -> None:
+        text = token.text
+        while self.at < len(self.raw):
+            piece = self.raw[self.at].text
+            behind = self.raw[self.at + 1].text if self.at + 1 < len(self.raw) else ""
+            if piece.isdigit() or (piece == "." and behind.isdigit() and "." not in text):
+                text += piece
+                self.at += 1
+            else:
+                break
+        if self.bold and text in ("0", "1"):
+            self.put("NAME", {"0": "zeros", "1": "ones"}[text], token.line)
+        else:
+            self.put("NUM", text, token.line)
+
+    def letter_with_accent(self, token: Raw) -> None:
+        parts = unicodedata.normalize("NFD", token.text)
+        if len(parts) == 2 and parts[0].isascii() and parts[1] in _COMBINING:
+            accent = _COMBINING[parts[1]]
+            self.put("ACC", accent, token.line)
+            self.put("LBRACE", "{", token.line)
+            self.put("NAME", parts[0], token.line)
+            self.put("RBRACE", "}", token.line)
+        else:
+            self.put("OPAQUE", token.text, token.line)
+
+    def command(self, token: Raw) -> None:
+        text, line = token.text, token.line
+        if text in _LAYOUT:
+            if text in (r"\left", r"\right", r"\middle"):
+                self._delimiter()
+        elif text.rstrip("*") == "\\\\" or text in (r"\cr", r"\newline"):
+            self.optional()
+            self.put("ROWSEP", "\\\\", line)
+        elif text in _SWALLOW:
+            self.argument()
+        elif text == r"\textcolor" or text == r"\colorbox":
+            self.argument()
+            self.out.extend(self.splice(self.argument()))
+        elif text in _TRANSPARENT:
+            self._braced(self.splice(self.argument()), line)
+        elif text in _FONTS or text in _UPRIGHT or text in _ALPHABETS:
+            if text in _SWITCHES:
+                return
+            self.out.extend(self._font(text, self.argument(), line))
+        elif text in _PROSE:
+            self._prose(self.argument(), line)
+        elif text in _ACCENTS:
+            self.put("ACC", _ACCENTS[text], line)
+            self._braced(self.splice(self.argument()), line)
+        elif text in _MULTIPLY:
+            self.put("MUL", _MULTIPLY[text], line)
+        elif text in _RELATIONS:
+            if text in (r"\stackrel", r"\overset", r"\xrightarrow"):
+                self.argument()
+            if text in (r"\stackrel", r"\overset"):
+                self.out.extend(self.splice(self.argument()))
+            else:
+                self.put("REL", _RELATIONS[text], line)
+        elif text in _OPEN:
+            self.put("LP", _OPEN[text], line)
+        elif text in _CLOSE:
+            self.put("RP", _CLOSE[text], line)
+        elif text in _FRACTIONS:
+            self.put("FRAC", "frac", line)
+            self._braced(self.splice(self._single()), line)
+            self._braced(self.splice(self._single()), line)
+        elif text == r"\sqrt":
+            index = self.optional()
+            self.put("SQRT" if index is None else "OPAQUE", "sqrt", line)
+            self._braced(self.splice(self._single()), line)
+        elif text in (r"\underbrace", r"\overbrace", r"\underset"):
+            if text == r"\underset":
+                self.argument()
+            self._braced(self.splice(self.argument()), line)
+            at = skip_space(self.raw, self.at)
+            if at < len(self.raw) and self.raw[at].text in "_^" and text != r"\underset":
+                self.at = at + 1
+                self.argument()
+        elif text in _DOTS:
+            self.put("DOTS", "...", line)
+        elif text in _FUNCTIONS:
+            self.put("WORD", text[1:], line)
+        elif text in _SUMS:
+            self.put("SUM", _SUMS[text], line)
+        elif text == r"\partial":
+            self.put("PARTIAL", "partial", line)
+        elif text == r"\nabla":
+            self.put("NABLA", "nabla", line)
+        elif text in (r"\|", r"\Vert", r"\lVert", r"\rVert", r"\parallel"):
+            self.put("NORM", text, line)
+        elif text in (r"\vert", r"\lvert", r"\rvert", r"\mid"):
+            self.put("BAR", text, line)
+        elif text in (r"\prime", r"\dprime"):
+            self.put("PRIME", "'", line)
+        elif text in (r"\begin", r"\end"):
+            self._environment(text, line)
+        elif text in (r"\pm", r"\mp"):
+            self.put("OPAQUE", text, line)
+        elif text in (r"\top", r"\intercal", r"\dagger"):
+            self.put("NAME", text[1:], line)
+        elif text in (r"\%", r"\#", r"\&", r"\$", r"\_"):
+            self.put("OPAQUE", text, line)
+        elif text == r"\slash":
+            self.put("SLASH", "/", line)
+        elif text == r"\bmod" or text == r"\setminus" or text == r"\forall" or text == r"\exists":
+            self.put("OPAQUE", text[1:], line)
+        else:
+            name = text[1:]
+            self.put("NAME", _GREEK_ALIAS.get(name, name), line)
+
+    def _single(self) -> list[Raw]:
+        r"""Read the argument of `\frac12`: one digit, not the number 12."""
+        return self.argument()
+
+    def _delimiter(self) -> None:
+        r"""Drop the invisible delimiter of `\left.`."""
+        at = skip_space(self.raw, self.at)
+        if at < len(self.raw) and self.raw[at].text == ".":
+            self.at = at + 1
+
+    def _braced(self, tokens: list[Token], line: int) -> None:
+        self.put("LBRACE", "{", line)
+        self.out.extend(tokens)
+        self.put("RBRACE", "}", line)
+
+    def _font(self, command: str, group: list[Raw], line: int) -> list[Token]:
+        letters = "".join(token.text for token in group if not token.text.isspace())
+        if command in _ALPHABETS and len(letters) == 1:
+            return [Token("NAME", f"{_ALPHABETS[command]} {letters}".replace("bb 1", "ones"), line)]
+        plain = letters.isascii() and letters.isalpha()
+        spaced = any(token.text.isspace() for token in group)
+        if command in _UPRIGHT and plain and len(letters) > 1 and not spaced:
+            return [Token("WORD", letters, line)]
+        if command in (r"\textbf",) and plain and len(letters) > 1:
+            return [Token("WORD", letters, line)]
+        if plain and len(letters) > 1 and command not in _UPRIGHT:
+            if letters in _KNOWN_WORDS:
+                return [Token("WORD", letters, line)]
+            return [Token("NAME", letter, line) for letter in letters]
+        inner = self.splice(group, bold=command not in _UPRIGHT)
+        if len(inner) > 1:
+            inner = [Token("LBRACE", "{", line), *inner, Token("RBRACE", "}", line)]
+        return inner
+
+    def _prose(self, group: list[Raw], line: int) -> None:
+        text = text_of(group).strip()
+        word = text.replace(" ", "")
+        if "$" in text:
+            self.put("TEXT", text, line)
+        elif len(word) == 1 and word.isalpha():
+            self.put("NAME", word, line)
+        elif text in _KNOWN_WORDS - {"for", "all", "if", "otherwise", "where", "Let", "let", "and", "or", "with", "else"}:
+            self.put("WORD", text, line)
+        else:
+            self.put("TEXT", text, line)
+
+    def _environment(self, command: str, line: int) -> None:
+        name = text_of(self.argument()).strip()
+        if name in _ALIGNMENTS:
+            if command == r"\begin" and name.startswith(("alignat", "alignedat")):
+                self.argument()
+            self.put("ALIGN", command[1:], line)
+        elif name in _MATRICES:
+            if command == r"\begin":
+                self.optional()
+                if name == "array":
+                    self.argument()
+                self.put("BEGIN", name, line)
+            else:
+                self.put("END", name, line)
+        else:
+            self.put("OPAQUE", name, line)
+
+
+def _split_alias(text: str) -> list[str]:
+    return text.split() if text.startswith("\\") else list(text)
+
+
+def _matching(tokens: Sequence[Token], at: int) -> int:
+    depth = 0
+    for place in range(at, len(tokens)):
+        depth += {"LBRACE": 1, "RBRACE": -1}.get(tokens[place].kind, 0)
+        if depth == 0:
+            return place
+    raise DerivationError(f"the brace opened on line {tokens[at].line} is never closed")
+
+
+def _unit(tokens: Sequence[Token], at: int) -> int:
+    """Return the place behind the one thing that begins at `at`: a group, a command, a token."""
+    kind = tokens[at].kind
+    if kind == "LBRACE":
+        return _matching(tokens, at) + 1
+    groups = {"FRAC": 2, "ACC": 1, "SQRT": 1}.get(kind, 0)
+    at += 1
+    for _ in range(groups):
+        at = _matching(tokens, at) + 1
+    return at
+
+
+def _wrap_scripts(tokens: Sequence[Token], depth: int = 0) -> list[Token]:
+    """Wrap the argument of every script into one ARG token; a prime written as a script is PRIME."""
+    if depth > LIMITS.nesting:
+        raise DerivationError(f"scripts nest more than {LIMITS.nesting} deep")
+    out: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        if token.kind not in ("SUP", "SUB"):
+            out.append(token)
+            at += 1
+            continue
+        if at + 1 >= len(tokens):
+            raise DerivationError(f"line {token.line}: a script has no argument")
+        stop = _unit(tokens, at + 1)
+        inner = list(tokens[at + 1 : stop])
+        if inner[0].kind == "LBRACE" and stop - at > 2:
+            inner = inner[1:-1]
+        inner = _wrap_scripts(inner, depth + 1)
+        primes = 0
+        while inner and inner[0].kind == "PRIME" and token.kind == "SUP":
+            inner, primes = inner[1:], primes + 1
+        out.extend([Token("PRIME", "'", token.line)] * primes)
+        if inner or not primes:
+            out.append(token)
+            out.append(Token("ARG", "", token.line, tuple(_pair_bars(inner))))
+        at = stop
+    return out
+
+
+def _pair_bars(tokens: Sequence[Token]) -> list[Token]:
+    """Make opening and closing tokens of norm and absolute-value bars; an odd one is opaque."""
+    out = list(tokens)
+    for kind, opened, closed in (("NORM", "LNORM", "RNORM"), ("BAR", "LABS", "RABS")):
+        places: list[int] = []
+        for place, token in enumerate(out):
+            if token.kind in ("ROWSEP", "AMP", "BEGIN", "END", "ALIGN") and places:
+                out[places.pop()] = Token("OPAQUE", "|", token.line)
+            if token.kind != kind:
+                continue
+            if places:
+                start = places.pop()
+                out[start] = Token(opened, "|", out[start].line)
+                out[place] = Token(closed, "|", token.line)
+            else:
+                places.append(place)
+        for place in places:
+            out[place] = Token("OPAQUE", "|", out[place].line)
+    return out
