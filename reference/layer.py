@@ -1,4 +1,4 @@
-"""One affine layer, y = f(W x + b), and its backward: "One layer with a bias" in the derivation.
+"""One affine layer, y = f(W x + b), and its backward: "One layer" and "a bias" of derivation.md.
 
 x is n × B (a batch of B columns), W is m × n, b is m × 1 or None, y is m × B.
 """
@@ -58,13 +58,13 @@ def affine_backward(dout: Array, cache: AffineCache) -> tuple[Array, Array, Arra
     slope = activation(name).f_prime(z)
 
     assert_elementwise(("f'(W x + b)", slope), "∘", ("∂E/∂y", dout))
-    delta = dout * slope  # layer-delta
+    delta = dout * slope  # derivation: layer-delta
 
     assert_product("∂E/∂W", ("δ", delta), ("xᵀ", x.T), expected=w.shape)
-    dw = delta @ x.T  # layer-weight-gradient
+    dw = delta @ x.T  # derivation: weight-gradient
 
     assert_product("∂E/∂x", ("Wᵀ", w.T), ("δ", delta), expected=x.shape)
-    dx = w.T @ delta  # layer-input-gradient
+    dx = w.T @ delta  # derivation: input-gradient
 
     return dx, dw, bias_gradient(delta, b)
 
@@ -83,6 +83,6 @@ def bias_gradient(delta: Array, b: Array | None, i: int = 1) -> Array | None:
     """Return ∂E/∂b_i, the sum of the columns of δ_i, or None for a layer without bias."""
     if b is None:
         return None
-    db = namespace(delta).sum(delta, axis=1, keepdims=True)  # bias-gradient
+    db = namespace(delta).sum(delta, axis=1, keepdims=True)  # derivation: bias-gradient
     assert_shape((f"∂E/∂b_{i}", db), b.shape, f"δ_{i} 1, the sum of the columns of δ_{i}")
     return db

@@ -3,7 +3,7 @@
 The parameters are plain data: `weights` the list of W_1 … W_L, `biases` the list of b_1 … b_L with
 None where a layer has none, `activations` the names of f_1 … f_L. W_i is n_i × n_{i-1}, b_i is
 n_i × 1. The input x is n_0 × B and the truth t is n_L × B: an example is a column, a batch is B
-of them, and stochastic descent is the case B = 1. Names in comments are equations of derivation.md.
+of them. Every line cites the equations of derivation.md that it computes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def forward(weights: Weights, biases: Biases, x: Array, activations: Activations
     xs, zs = [x], [None]
     for i in range(1, L + 1):
         zs.append(pre_activation(W[i], xs[i - 1], b[i], i))
-        xs.append(f[i].f(zs[i]))  # layer
+        xs.append(f[i].f(zs[i]))  # derivation: layer, batch-layer
     return Pass(xs, zs)
 
 
@@ -69,7 +69,7 @@ def output_loss(output: Array, t: Array) -> Array:
         ShapeError: `t` has not the dimensions of `output`.
     """
     assert_elementwise(("x_L", output), "-", ("t", t))
-    return namespace(output).sum((output - t) ** 2) / 2  # loss, batch-loss
+    return namespace(output).sum((output - t) ** 2) / 2  # derivation: loss, batch-loss
 
 
 def loss(weights: Weights, biases: Biases, x: Array, t: Array, activations: Activations) -> Array:
@@ -98,20 +98,23 @@ def backward(
     slope = f[L].f_prime(z[L])
     assert_elementwise((f"x_{L}", x[L]), "-", ("t", t))
     assert_elementwise((f"(x_{L} - t)", x[L]), "∘", (f"f_{L}'(W_{L} x_{L - 1})", slope))
-    delta[L] = (x[L] - t) * slope  # output-delta
+    # derivation: output-gradient, output-delta, batch-output-delta
+    delta[L] = (x[L] - t) * slope
 
     for i in range(L - 1, 0, -1):
         slope, back = f[i].f_prime(z[i]), f"W_{i + 1}ᵀ δ_{i + 1}"
         assert_product(back, (f"W_{i + 1}ᵀ", W[i + 1].T), (f"δ_{i + 1}", delta[i + 1]), slope.shape)
-        delta[i] = (W[i + 1].T @ delta[i + 1]) * slope  # hidden-delta
+        # derivation: hidden-delta, batch-hidden-delta
+        delta[i] = (W[i + 1].T @ delta[i + 1]) * slope
 
     dW: list[Any] = [None] * (L + 1)
     db: list[Any] = [None] * (L + 1)
     for i in range(1, L + 1):
         factors = (f"δ_{i}", delta[i]), (f"x_{i - 1}ᵀ", x[i - 1].T)
         assert_product(f"∂E/∂W_{i}", *factors, expected=W[i].shape)
-        dW[i] = delta[i] @ x[i - 1].T  # weight-gradient
-        db[i] = bias_gradient(delta[i], b[i], i)  # bias-gradient
+        # derivation: weight-gradient, batch-weight-gradient
+        dW[i] = delta[i] @ x[i - 1].T
+        db[i] = bias_gradient(delta[i], b[i], i)  # derivation: bias-gradient
 
     return Gradients(dW[1:], db[1:], delta)
 
@@ -132,8 +135,8 @@ def loss_gradients(
     W_1, delta_1 = weights[0], gradients.delta[1]
 
     assert_product("∂E/∂x_0", ("W_1ᵀ", W_1.T), ("δ_1", delta_1), expected=x.shape)
-    dx = W_1.T @ delta_1  # input-gradient
-    dt = t - passed.x[-1]  # truth-gradient
+    dx = W_1.T @ delta_1  # derivation: input-gradient
+    dt = t - passed.x[-1]  # derivation: truth-gradient
     return gradients.weights, gradients.biases, dx, dt
 
 
