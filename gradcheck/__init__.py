@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters.gradient import gradient
     from gradcheck.adapters.pair import pair
     from gradcheck.adapters.vjp import vjp
+    from gradcheck.checks.check import Finding
     from gradcheck.contracts import (
         complex,
         constant,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from gradcheck.errors import (
         Abstention,
+        BackwardError,
         ContractError,
         GradcheckError,
         GradientError,
@@ -57,6 +59,7 @@ _HOMES = {
     ],
     "gradcheck.errors": [
         "Abstention",
+        "BackwardError",
         "ContractError",
         "GradcheckError",
         "GradientError",

@@ -45,7 +45,7 @@ def commands() -> None:
     """
 
 
-@commands.command()
+@commands.command("verify")
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option(
     "--profile", default="standard", show_default=True, help="quick, standard or thorough."
@@ -65,10 +65,13 @@ def verify(
     targets: tuple[str, ...], report_file: str | None, traceback: bool, **options: Any
 ) -> int:
     """Verify every rule of each TARGET: a module, a .py file or a folder."""
+    from gradcheck.checks import select
     from gradcheck.discovery import find_rules
     from gradcheck.errors import GradcheckError, UsageError
     from gradcheck.reports.files import require_writable, write
     from gradcheck.reports.terminal import Terminal
+    from gradcheck.verdicts import profile_named
+    from gradcheck.verification import verify
 
     terminal = Terminal()
     settings = {
@@ -82,7 +85,8 @@ def verify(
     errors = 0
     reports: list[Report] = []
     try:
-        require_usable(settings)
+        profile = profile_named(settings["profile"])
+        points = len(select(settings["checks"])) * (settings["examples"] or profile.examples)
         if report_file is not None:
             require_writable(report_file)
     except UsageError as error:
@@ -96,9 +100,9 @@ def verify(
             errors += 1
             terminal.error(str(error))
             terminal.traceback(error.__cause__ if traceback else None)
-    for item, run in terminal.rules(found, settings):
+    for item, advance in terminal.under_progress(found, points):
         try:
-            reports.append(run())
+            reports.append(verify(item.rule, **settings, progress=advance))
             terminal.report(reports[-1])
         except GradcheckError as error:
             errors += 1
@@ -119,12 +123,3 @@ def exit_code(reports: list[Report], errors: int) -> int:
     if errors or not reports:
         return UNUSABLE
     return INCONCLUSIVE if "inconclusive" in verdicts else PASSED
-
-
-def require_usable(settings: dict[str, Any]) -> None:
-    """Refuse a profile or a check that does not exist before anything is imported."""
-    from gradcheck.checks import select
-    from gradcheck.verdicts import profile_named
-
-    select(settings["checks"])
-    profile_named(settings["profile"])

@@ -103,7 +103,8 @@ def _import_file(file: Path) -> ModuleType:
     if "." in name:
         return _import_module(name.removesuffix(".__init__"), root)
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     previous = sys.modules.get(name)
     sys.modules[name] = module

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Abstention",
+    "BackwardError",
     "ContractError",
     "GradcheckError",
     "GradientError",
@@ -50,6 +51,10 @@ class RuleError(GradcheckError):
     gradients than it has inputs. The exception that the user's code raised, if any, is the cause
     (`__cause__`).
     """
+
+
+class BackwardError(RuleError):
+    """The backward raised where the forward runs; a check reports it as a failure."""
 
 
 class Abstention(GradcheckError):

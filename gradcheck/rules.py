@@ -9,14 +9,14 @@ rule was written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck import trees
-from gradcheck.errors import RuleError
+from gradcheck.errors import BackwardError, RuleError
 
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
@@ -43,7 +43,8 @@ class Point:
 
     def copy(self) -> Point:
         """Return the point with every array copied, so that user code cannot change it."""
-        return Point(*trees.map_leaves(_copied, (self.inputs, self.cotangent)), self.label)
+        inputs, cotangent = trees.map_leaves(_copied, (self.inputs, self.cotangent))
+        return Point(inputs, cotangent, self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,35 +81,36 @@ class Rule:
         """Run the user's forward; return its output and the pullback, one gradient per input.
 
         Raises:
-            RuleError: the user's code raised, or its gradients cannot be told apart.
+            RuleError: the forward raised, or the gradients cannot be told apart.
+            BackwardError: the backward raised.
         """
-        output, raw_pullback = self._run(
-            f"its forward raised at {describe(inputs)}", self.linearise, inputs
-        )
+        try:
+            output, raw_pullback = self.linearise(inputs)
+        except RuleError as error:
+            raise RuleError(f"rule {self.name!r}: {error}") from error.__cause__
+        except Exception as error:
+            raise RuleError(
+                f"rule {self.name!r}: {_what_raised('forward', inputs, error)}"
+            ) from error
 
         def pullback(cotangent: Any) -> tuple[Any, ...]:
-            raw = self._run(f"its backward raised at {describe(inputs)}", raw_pullback, cotangent)
+            try:
+                raw = raw_pullback(cotangent)
+            except Exception as error:
+                what = _what_raised("backward", inputs, error)
+                raise BackwardError(f"{self.name}: {what}, where its forward runs") from error
             return self._gradients_by_input(raw, inputs)
 
         return output, pullback
-
-    def _run(self, what_happened: str, function: Callable[[Any], Any], argument: Any) -> Any:
-        try:
-            return function(argument)
-        except RuleError:
-            raise
-        except Exception as error:
-            raise RuleError(
-                f"rule {self.name!r}: {what_happened}: {type(error).__name__}: {error}"
-            ) from error
 
     def _gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         names = self.input_names
         if isinstance(raw, dict) and set(raw) <= set(names):
             return tuple(raw.get(name) for name in names)
-        if len(names) == 1 and not (isinstance(raw, (tuple, list)) and len(raw) == 1):
+        sequence = isinstance(raw, (tuple, list))
+        if len(names) == 1 and (not sequence or (_is_container(inputs[0]) and len(raw) != 1)):
             return (raw,)
-        if not isinstance(raw, (tuple, list)):
+        if not sequence:
             raise RuleError(
                 f"rule {self.name!r}: the backward returned {describe(raw)} for the {len(names)} inputs "
                 f"{', '.join(names)}; return one gradient per input in that order, None for an input "
@@ -121,8 +123,9 @@ class Rule:
             gradients = iter(raw)
             return tuple(next(gradients) if own else None for own in variable)
         raise RuleError(
-            f"rule {self.name!r}: the backward returned {len(raw)} gradients for the {len(names)} inputs "
-            f"{', '.join(names)}; return one per input in that order, None for an input without one"
+            f"rule {self.name!r}: the backward returned {len(raw)} gradients for the {len(names)} "
+            f"{'input' if len(names) == 1 else 'inputs'} {', '.join(names)}; return one per input in "
+            "that order, None for an input without one"
         )
 
 
@@ -160,32 +163,23 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     """Run the user's forward and backward at `point`, on copies, and name every gradient.
 
     Raises:
-        RuleError: the user's code raised, or returned something that is no tree of numbers.
+        RuleError: the forward raised, or the rule returned something that is no tree of numbers.
+        BackwardError: the backward raised.
     """
     own = point.copy()
     output, pullback = rule.vjp(own.inputs)
     outputs = [
-        _as_numbers(rule, f"the forward's output{path}", value, copy=True)
+        _as_numbers(rule, f"the forward's output{path}", value)
         for path, value in trees.leaves(output)
     ]
-    fixed = trees.rebuild(output, outputs)
-    cotangent = (
-        own.cotangent if own.cotangent is not None else trees.map_leaves(np.ones_like, fixed)
-    )
-    gradients = pullback(cotangent)
+    output = trees.rebuild(output, outputs)
+    if point.cotangent is None:
+        point = replace(point, cotangent=trees.map_leaves(np.ones_like, output))
+    gradients = pullback(point.copy().cotangent)
     variables: list[Variable] = []
     for name, value, gradient in zip(rule.input_names, point.inputs, gradients, strict=True):
         variables += _variables_of(rule, name, value, gradient)
-    return Claim(
-        Point(point.inputs, cotangent_copy(point, fixed), point.label), fixed, tuple(variables)
-    )
-
-
-def cotangent_copy(point: Point, output: Any) -> Any:
-    """Return the point's cotangent, with ones of the output's shapes in the place of None."""
-    if point.cotangent is None:
-        return trees.map_leaves(np.ones_like, output)
-    return point.copy().cotangent
+    return Claim(point, output, tuple(variables))
 
 
 def has_variables(tree: Any) -> bool:
@@ -209,6 +203,14 @@ LONGEST_REPR = 40
 """Characters of a value that fit into a sentence; a longer one is named by its type."""
 
 
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (list, tuple, dict))
+
+
+def _what_raised(function: str, inputs: tuple[Any, ...], error: Exception) -> str:
+    return f"its {function} raised {type(error).__name__} at {describe(inputs)}: {error}"
+
+
 def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Variable]:
     parts = trees.leaves(value, name)
     if gradient is None:
@@ -219,9 +221,7 @@ def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Vari
         Variable(
             path,
             np.asarray(part),
-            None
-            if claim is None
-            else _as_numbers(rule, f"the gradient of {path}", claim, copy=True),
+            None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim),
         )
         for (path, part), claim in zip(parts, claims, strict=True)
         if trees.is_variable(part)
@@ -230,7 +230,7 @@ def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Vari
 
 def _matching_parts(rule: Rule, name: str, value: Any, gradient: Any) -> list[Any]:
     """List the parts of `gradient` that belong to the leaves of `value`; containers must agree."""
-    if not isinstance(value, (list, tuple, dict)):
+    if not _is_container(value):
         return [gradient]
     if isinstance(value, dict):
         if not isinstance(gradient, dict):
@@ -257,9 +257,9 @@ def _structure_error(rule: Rule, name: str, value: Any, gradient: Any) -> RuleEr
     )
 
 
-def _as_numbers(rule: Rule, what: str, value: Any, *, copy: bool) -> NDArray[Any]:
+def _as_numbers(rule: Rule, what: str, value: Any) -> NDArray[Any]:
     try:
-        array = np.array(value, copy=True) if copy else np.asarray(value)
+        array = np.array(value, copy=True)
     except Exception as error:
         raise RuleError(
             f"rule {rule.name!r}: {what} is {describe(value)}, not an array of numbers"

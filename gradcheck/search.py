@@ -59,7 +59,8 @@ def search(
         progress: called after each examined point.
 
     Raises:
-        RuleError: the user's code raised in its backward, or its forward at every point drawn.
+        RuleError: the rule's gradients cannot be told apart, or no point could be drawn at which its
+            forward runs.
     """
     import hypothesis
     from hypothesis import HealthCheck, Phase

@@ -13,7 +13,7 @@ import numpy as np
 from gradcheck.checks import select
 from gradcheck.checks.check import Bench, Check, Examination
 from gradcheck.checks.tally import Tally
-from gradcheck.errors import GradientError, InconclusiveError, RuleError, UsageError
+from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.evidence import Oracle
 from gradcheck.oracles.finite_differences import FiniteDifferences
@@ -143,6 +143,7 @@ def verify_at(
             f"the point has {len(point.inputs)} inputs, rule {rule.name!r} takes {len(rule.input_names)}: "
             f"{', '.join(rule.input_names)}"
         )
+    _require_domain(rule, point)
     started = time.monotonic()
     results, reproduction = [], ""
     for item in select(checks):
@@ -200,9 +201,20 @@ def _profile(name: str, examples: int | None) -> Profile:
     return replace(settings, examples=examples, needed=min(settings.needed, examples))
 
 
+def _require_domain(rule: Rule, point: Point) -> None:
+    if rule.contract is None:
+        return
+    try:
+        refused = rule.contract.contains(point.inputs)
+    except ShapeError as error:
+        raise UsageError(f"the point does not fit rule {rule.name!r}: {error}") from error
+    if refused is not None:
+        raise UsageError(f"the point does not fit rule {rule.name!r}: {refused}")
+
+
 def _require_rule(rule: object) -> None:
     if not isinstance(rule, Rule):
         raise UsageError(
-            f"gradcheck.verify takes a rule, not {rule!r:.80}; make one with gradcheck.pair, gradcheck.vjp or "
-            "gradcheck.gradient"
+            f"gradcheck.verify takes a rule, not {rule!r:.80}; make one with gradcheck.pair, "
+            "gradcheck.vjp or gradcheck.gradient"
         )

@@ -73,7 +73,7 @@ def declare(
         )
     else:
         names = _parameter_names(kind, forward)
-    name = options.get("name") or getattr(forward, "__name__", kind)
+    name: str = options.get("name") or getattr(forward, "__name__", kind)
     return Rule(
         name=name,
         kind=kind,

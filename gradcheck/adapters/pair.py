@@ -53,7 +53,7 @@ def _split(forward: Callable[..., Any], returned: Any) -> tuple[Any, Any]:
     if isinstance(returned, tuple) and len(returned) == 2:
         return returned
     raise RuleError(
-        f"{getattr(forward, '__name__', 'the forward')} returned {describe(returned)}; gradcheck.pair expects "
-        "a forward that returns (out, cache): return `out, None` if there is nothing to keep, or use "
+        f"{getattr(forward, '__name__', 'the forward')} returned {describe(returned)}; gradcheck.pair "
+        "expects a forward that returns (out, cache): return `out, None` if there is nothing to keep, or use "
         "gradcheck.vjp for a derivative that takes the inputs themselves"
     )

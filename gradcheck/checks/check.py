@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradcheck.oracles.evidence import Evidence, Oracle
 from gradcheck.checks.tally import Tally
+from gradcheck.errors import BackwardError
+from gradcheck.oracles.evidence import Evidence, Oracle
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Judgement, Profile, Verdict
 
-__all__ = ["Bench", "Check", "Examination", "Finding"]
+__all__ = ["Bench", "Check", "Examination", "Finding", "backward_raised"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class Examination:
     reasons: tuple[str, ...] = ()
 
 
+def backward_raised(check: str, error: BackwardError) -> Examination:
+    """Fail a rule whose backward raises where its forward runs."""
+    finding = Finding(check, "", None, None, None, "", "", str(error))
+    return Examination(Verdict.FAIL, (finding,))
+
+
 class Check(Protocol):
     """A law that a rule must obey."""
 
@@ -80,7 +87,7 @@ class Check(Protocol):
         """Examine the law at one point.
 
         Raises:
-            RuleError: the user's code raised, or returned something that is no gradient.
+            RuleError: the forward raised, or the rule returned something that is no gradient.
         """
         ...
 

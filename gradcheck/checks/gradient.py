@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gradcheck import trees
-from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
 from gradcheck.checks.shapes import NOTHING_CLAIMED, shape_finding, sizes_of
 from gradcheck.checks.tally import Tally
 from gradcheck.diagnosis import explain
+from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Decision, Judgement, Profile, Verdict, decide, worst
@@ -28,7 +29,10 @@ class GradientCheck:
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the claimed gradient with all oracles at one point, entry by entry."""
-        claim = claim_at(rule, point)
+        try:
+            claim = claim_at(rule, point)
+        except BackwardError as error:
+            return backward_raised(self.name, error)
         compared = [variable for variable in claim.variables if variable.comparable]
         misshapen = [
             shape_finding(rule, self.name, claim, variable)
@@ -86,8 +90,8 @@ class GradientCheck:
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
         wrong, size = judgement.count(Decision.WRONG), judgement.decisions.size
         lines = [
-            f"{rule.name}: the gradient of {variable.path} {list(variable.value.shape)} is wrong"
-            f" in {wrong} of {size} {'entry' if size == 1 else 'entries'}; worst is {entry}",
+            f"{rule.name}: the gradient of {variable.path} {list(variable.value.shape)} is wrong in "
+            + f"{wrong} of {size} {'entry' if size == 1 else 'entries'}; worst is {entry}",
             f"    claimed  {_number(claimed)}",
         ]
         for item in evidence:

@@ -6,13 +6,10 @@ rule's contract gives it.
 
 from __future__ import annotations
 
-from typing import Any
-
-from gradcheck import trees
-from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
 from gradcheck.checks.tally import Tally
 from gradcheck.diagnosis import explain_shape
-from gradcheck.errors import ShapeError
+from gradcheck.errors import BackwardError, ShapeError
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Profile, Verdict
 
@@ -26,7 +23,10 @@ class ShapesCheck:
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the shapes at one point; no oracle is asked."""
-        claim = claim_at(rule, point)
+        try:
+            claim = claim_at(rule, point)
+        except BackwardError as error:
+            return backward_raised(self.name, error)
         findings = [
             shape_finding(rule, self.name, claim, variable)
             for variable in claim.variables
@@ -39,10 +39,8 @@ class ShapesCheck:
             if variable.claimed is not None and variable.claimed.dtype.kind in "biu"
         )
         compared = any(variable.claimed is not None for variable in claim.variables)
-        if findings:
-            verdict = Verdict.FAIL
-        else:
-            verdict = Verdict.PASS if compared else Verdict.INCONCLUSIVE
+        found = Verdict.PASS if compared else Verdict.INCONCLUSIVE
+        verdict = Verdict.FAIL if findings else found
         reasons = () if compared else (NOTHING_CLAIMED,)
         return Examination(verdict, tuple(findings), notes=notes, reasons=reasons)
 
@@ -71,15 +69,15 @@ def shape_finding(rule: Rule, check: str, claim: Claim, variable: Variable) -> F
     assert variable.claimed is not None
     expected, actual = variable.value.shape, variable.claimed.shape
     diagnosis = explain_shape(actual, expected, sizes_of(rule, claim.point))
-    message = f"{rule.name}: the gradient of {variable.path} has shape {actual}, {variable.path} has {expected}"
+    path = variable.path
+    message = f"{rule.name}: the gradient of {path} has shape {actual}, {path} has {expected}"
     if diagnosis:
         message += f": {diagnosis}"
-    return Finding(check, variable.path, None, actual, expected, diagnosis, "", message)
+    return Finding(check, path, None, actual, expected, diagnosis, "", message)
 
 
 def sizes_of(rule: Rule, point: Point) -> dict[str, int]:
     """Return the size of every named dimension at `point`; empty where the rule has no contract."""
     if rule.contract is None:
         return {}
-    arrays: Any = trees.map_leaves(lambda leaf: leaf, point.inputs)
-    return dict(rule.contract.bind(arrays))
+    return dict(rule.contract.bind(point.inputs))

@@ -117,7 +117,8 @@ class _Line:
         influence = magnitude * self.size
         floor = SMALLEST_WEIGHT * max(float(np.max(influence, initial=0.0)), self._contraction())
         floor = floor or 1.0
-        return np.maximum(influence, floor) / self.size
+        weight: Array = np.maximum(influence, floor) / self.size
+        return weight
 
     def _descend(self, entries: NDArray[np.intp], true: Array, bound: Array) -> None:
         """Test these entries along one direction; halve them while the direction disagrees."""
@@ -217,7 +218,7 @@ class _Line:
         for variable in self.variables:
             stop = start + variable.value.size
             if contract is not None:
-                low[start:stop], high[start:stop] = contract.inputs[variable.path].limits
+                low[start:stop], high[start:stop] = contract.domains[variable.path].limits
             start = stop
         return low, high
 
@@ -226,4 +227,5 @@ def _typical_size(value: NDArray[Any]) -> Array:
     """Return how far each entry may be thought to move: its own size, at least the typical one."""
     size = np.abs(np.ravel(value)).astype(np.float64)
     typical = float(np.sqrt(np.mean(size**2))) if size.size else 0.0
-    return np.maximum(size, typical if typical > 0 and np.isfinite(typical) else 1.0)
+    moved: Array = np.maximum(size, typical if typical > 0 and np.isfinite(typical) else 1.0)
+    return moved

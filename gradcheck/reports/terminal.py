@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.checks import select
-from gradcheck.discovery import FoundRule
 from gradcheck.reports.report import Report
 from gradcheck.reports.text import MARKS, summary
-from gradcheck.verdicts import Verdict, profile_named
-from gradcheck.verification import verify
+from gradcheck.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from gradcheck.discovery import FoundRule
 
 __all__ = ["Terminal"]
 
@@ -30,12 +30,10 @@ class Terminal:
         self.console = Console(highlight=False, soft_wrap=True)
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-    def rules(
-        self, found: Sequence[FoundRule], settings: dict[str, Any]
-    ) -> Iterator[tuple[FoundRule, Callable[[], Report]]]:
-        """Yield each rule with the call that verifies it, under one progress bar."""
-        examples = settings["examples"] or profile_named(settings["profile"]).examples
-        points = len(select(settings["checks"])) * examples
+    def under_progress(
+        self, found: Sequence[FoundRule], points: int
+    ) -> Iterator[tuple[FoundRule, Callable[[], None]]]:
+        """Yield each rule with the call that moves the progress bar on by one of its `points`."""
         columns = [
             TextColumn("{task.description}"),
             BarColumn(),
@@ -51,12 +49,7 @@ class Terminal:
                 if item.target != target:
                     target = item.target
                     self.console.print(Text(target, style=TARGET_STYLE))
-                yield (
-                    item,
-                    lambda item=item: verify(
-                        item.rule, **settings, progress=lambda: progress.advance(task)
-                    ),
-                )
+                yield item, lambda: progress.advance(task)
 
     def report(self, report: Report) -> None:
         """Print one line per check, then what is wrong and how to see it again."""

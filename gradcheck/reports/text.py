@@ -39,7 +39,8 @@ def summary(check: CheckResult) -> str:
         return seen
     return (
         f"{seen}, {_count(power['entries'], 'entry', 'entries')} ({power['undecided']} undecided): "
-        f"agree to {power['digits']:.1f} digits, errors above {power['smallest_visible_error']:.0e} would show"
+        f"agree to {power['digits']:.1f} digits, "
+        f"errors above {power['smallest_visible_error']:.0e} would show"
     )
 
 

@@ -1,0 +1,91 @@
+"""All that depends on the version of JAX, in one place.
+
+The project reaches JAX's intermediate representation through `jax.extend` where it offers it; the
+rest of the differences between the supported versions ends here.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from typing import Any
+
+__all__ = [
+    "enable_x64",
+    "is_array_type",
+    "is_literal",
+    "nested_jaxpr",
+    "open_jaxpr",
+    "run_by_xla",
+    "source_line",
+]
+
+NESTED_JAXPR_PARAMETERS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+"""The parameters under which call-like primitives keep the jaxpr that they call."""
+
+LOCATION = re.compile(r"[^():]+:\d+")
+"""A source line as `path:line`, inside a name stack or before a column."""
+
+
+def enable_x64(enabled: bool = True) -> AbstractContextManager[Any]:
+    """Return a context in which JAX traces in 64 bits, without touching the global setting."""
+    import jax
+
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(enabled)  # type: ignore[no-any-return]
+    from jax.experimental import enable_x64 as experimental
+
+    return experimental(enabled)  # type: ignore[no-any-return]
+
+
+def is_literal(atom: Any) -> bool:
+    """Say whether an equation's input is a literal, not a variable."""
+    return hasattr(atom, "val")
+
+
+def is_array_type(aval: Any) -> bool:
+    """Say whether a type is that of an array that NumPy can hold (no random key, no token)."""
+    import numpy as np
+
+    dtype = getattr(aval, "dtype", None)
+    return isinstance(dtype, np.dtype)
+
+
+def open_jaxpr(jaxpr: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Split a jaxpr, closed or open, into its open jaxpr and its constants."""
+    if hasattr(jaxpr, "jaxpr"):
+        return jaxpr.jaxpr, tuple(jaxpr.consts)
+    return jaxpr, ()
+
+
+def nested_jaxpr(parameters: dict[str, Any]) -> Any:
+    """Return the one jaxpr that a call-like equation calls, closed or open, or None."""
+    for key in NESTED_JAXPR_PARAMETERS:
+        if key in parameters:
+            return parameters[key]
+    return None
+
+
+def run_by_xla(primitive: Any, parameters: dict[str, Any], arguments: tuple[Any, ...]) -> list[Any]:
+    """Apply one primitive eagerly by XLA and return its results as a list."""
+    with enable_x64():
+        bound = primitive.get_bind_params(parameters)
+        # Version 0.7 dropped the list of sub-functions from what get_bind_params returns.
+        functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
+        results = primitive.bind(*functions, *arguments, **keywords)
+    return list(results) if primitive.multiple_results else [results]
+
+
+def source_line(source_info: Any) -> str | None:
+    """Return the user's source line of an equation as `path:line`, or None if JAX kept none.
+
+    A tracer of other code than JAX's names the line itself by `jax.named_scope("path:line")`; the
+    innermost such scope, which derivatives keep, wins over JAX's own traceback.
+    """
+    scopes = LOCATION.findall(str(source_info.name_stack))
+    if scopes:
+        return str(scopes[-1]).replace("//", "/")
+    from jax.extend import source_info_util
+
+    traced = LOCATION.match(str(source_info_util.summarize(source_info)))
+    return traced.group() if traced else None

@@ -1,0 +1,61 @@
+"""One equation of a program, as the evaluator sees it: what is done, to which shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.programs.compat import source_line
+
+__all__ = ["ArrayType", "Operation", "is_real_or_complex"]
+
+
+def is_real_or_complex(dtype: Any) -> bool:
+    """Say whether `dtype` holds floating numbers, of which bfloat16 is no NumPy kind."""
+    return dtype.kind in "fc" or "float" in dtype.name
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """Shape and dtype of one array, as traced."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def is_floating(self) -> bool:
+        return is_real_or_complex(self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One equation: a primitive with its parameters, the types of its operands and results.
+
+    `source_infos` are JAX's notes on where it was traced: its own, then those of enclosing calls.
+    """
+
+    primitive: Any
+    parameters: dict[str, Any]
+    inputs: tuple[ArrayType, ...]
+    outputs: tuple[ArrayType, ...]
+    source_infos: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.primitive.name)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether any operand or result holds floating numbers."""
+        return any(t.is_floating for t in (*self.inputs, *self.outputs))
+
+    @property
+    def where(self) -> str | None:
+        """The user's source line as `path:line`, found when asked for, for that is slow.
+
+        An equation inside a library's own jitted function has the line of the call.
+        """
+        lines = (source_line(info) for info in self.source_infos)
+        return next((line for line in lines if line), None)

@@ -1,0 +1,7 @@
+"""Hypothesis strategies of the points at which rules are checked."""
+
+from __future__ import annotations
+
+from gradcheck.strategies.points import point_at, points
+
+__all__ = ["point_at", "points"]

@@ -1,0 +1,115 @@
+"""The pytest plugin, seen from outside: small suites in a string, and what pytest prints for them."""
+
+import pytest
+
+LAYERS = """
+import numpy as np
+import gradcheck
+
+def forward(x, w, b):
+    return x @ w + b, (x, w)
+
+def backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout, dout.sum(axis=0)
+
+def lost_transpose(dout, cache):
+    x, w = cache
+    return dout @ w.T, (x.T @ dout) * 0.5, dout.sum(axis=0)
+
+right = gradcheck.pair(forward, backward, x="N D", w="D M", b="M")
+wrong = gradcheck.pair(forward, lost_transpose, x="N D", w="D M", b="M")
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    """A folder with one test module that holds a right and a wrong rule; runs pytest in a process."""
+    pytester.makepyfile(test_layers=LAYERS)
+
+    def run(*arguments):
+        return pytester.runpytest_subprocess(
+            "--gradcheck-examples=8", "--gradcheck-seed=1", *arguments
+        )
+
+    return run
+
+
+def test_each_check_of_each_rule_is_an_item_of_its_own(suite):
+    result = suite("--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        [
+            "test_layers.py::right::gradient",
+            "test_layers.py::right::shapes",
+            "test_layers.py::wrong::gradient",
+            "test_layers.py::wrong::shapes",
+        ]
+    )
+
+
+def test_a_right_rule_passes_and_a_wrong_one_fails_with_its_report(suite):
+    result = suite()
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*wrong: the gradient of w *is wrong in * entr*; worst is w*",
+            "*claimed *",
+            "*true *finite differences*",
+            "*claimed = true × 0.5: a factor is wrong*",
+            "*smallest failing case: N=*, D=*, M=*",
+            "*gradcheck.verify_at(wrong, gradcheck.Point((np.array(*",
+            "*--gradcheck-seed=1*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_items_are_selected_by_rule_and_by_check_with_k(suite):
+    suite("-k", "right and gradient").assert_outcomes(passed=1, deselected=3)
+    suite("test_layers.py::wrong::gradient").assert_outcomes(failed=1)
+
+
+def test_an_undecided_rule_fails_the_item_and_says_why(pytester):
+    pytester.makepyfile(
+        test_layers="""
+        import gradcheck
+        silent = gradcheck.vjp(lambda x: x, lambda dout, x: None, x="N")
+        """
+    )
+    result = pytester.runpytest_subprocess("--gradcheck-examples=3", "-k", "gradient")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*silent: inconclusive*", "*claims no gradient for any input*"])
+
+
+def test_a_rule_that_cannot_be_run_is_one_sentence_and_no_traceback(pytester):
+    pytester.makepyfile(
+        test_layers="""
+        import gradcheck
+        broken = gradcheck.vjp(lambda x: x, lambda dout, x: (dout, dout), x="N")
+        """
+    )
+    result = pytester.runpytest_subprocess("--gradcheck-examples=3", "-k", "gradient")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["RuleError: rule 'broken': the backward returned 2 gradients for the 1 input*"]
+    )
+
+
+def test_the_items_run_under_xdist(suite):
+    suite("-n", "2").assert_outcomes(passed=3, failed=1)
+
+
+def test_without_the_plugin_the_rules_are_plain_variables(pytester):
+    pytester.makepyfile(test_layers=LAYERS + "\ndef test_other():\n    assert right.name\n")
+    result = pytester.runpytest_subprocess("-p", "no:gradcheck")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_private_rule_is_not_collected(pytester):
+    pytester.makepyfile(test_layers=LAYERS.replace("wrong =", "_wrong ="))
+    pytester.runpytest_subprocess("--gradcheck-examples=3").assert_outcomes(passed=2)
+
+
+def test_the_options_are_in_the_help(pytester):
+    result = pytester.runpytest_subprocess("--help")
+    result.stdout.fnmatch_lines(["*--gradcheck-examples=N*", "*--gradcheck-seed=SEED*"])
