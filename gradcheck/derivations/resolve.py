@@ -213,10 +213,10 @@ class Resolver:
                 if isinstance(symbol, ex.Symbol):
                     found = tuple(ex.Index(letter) for letter in letters)
                     return ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found)), 2
+        if name in self.table.called and isinstance(following, syntax.Bracket) and following.sign == "(":
+            return self._single(node), 2
         if name is not None and (name in self.table.functions or name in FUNCTIONS):
             return self._call(node, name, factors, slashes, at)
-        if name in self.table.called and isinstance(following, syntax.Bracket):
-            return self._single(node), 2
         return self.expression(node), 1
 
     def _shorthand(self, node: syntax.Node) -> ex.Expression:

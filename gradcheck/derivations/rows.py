@@ -170,13 +170,16 @@ def _clean(tokens: list[Token]) -> list[Token]:
     out: list[Token] = []
     depth = 0
     related = False
-    tokens = [token for token in tokens if token.kind != "ALIGN"]
+    tokens = _opened([token for token in tokens if token.kind != "ALIGN"])
     for place, token in enumerate(tokens):
         depth += (token.kind == "BEGIN") - (token.kind == "END")
         if depth == 0 and token.kind == "AMP":
             before = tokens[place - 1].kind if place else "REL"
             after = tokens[place + 1].kind if place + 1 < len(tokens) else "REL"
-            if related and before not in _RELATED | {"AMP"} and after not in _RELATED | {"AMP"}:
+            quad = token.text != "&"
+            later = any(t.kind == "REL" for t in tokens[place:])
+            ends = before not in _RELATED | {"AMP"} and after not in _RELATED | {"AMP"}
+            if related and ends and (later or not quad):
                 out.append(Token("SEP", ",", token.line))
                 related = False
             continue
@@ -185,6 +188,27 @@ def _clean(tokens: list[Token]) -> list[Token]:
         related |= token.kind == "REL"
         out.append(token)
     return out
+
+
+def _opened(tokens: list[Token]) -> list[Token]:
+    """Drop braces that hold a whole equation, as in `\\displaystyle{ a = b }`."""
+    place = 0
+    while place < len(tokens):
+        before = tokens[place - 1].kind if place else ""
+        if tokens[place].kind == "LBRACE" and before not in ("FRAC", "ACC", "SQRT", "RBRACE"):
+            depth, related, close = 0, False, place
+            for close in range(place, len(tokens)):
+                kind = tokens[close].kind
+                depth += kind in ("LBRACE", "LP", "BEGIN")
+                depth -= kind in ("RBRACE", "RP", "END")
+                related |= depth == 1 and kind == "REL"
+                if depth == 0:
+                    break
+            if depth == 0 and related:
+                tokens = [*tokens[:place], *tokens[place + 1 : close], *tokens[close + 1 :]]
+                continue
+        place += 1
+    return tokens
 
 
 def _without_prose(tokens: list[Token]) -> list[Token]:

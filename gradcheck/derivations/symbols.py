@@ -146,6 +146,7 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
             _note_indices(node, row.block, table)
     _choose_last_letters(rows, table)
     _find_functions(rows, table)
+    _find_called(rows, table)
     _find_shorthand(rows, table)
     _find_ranks(rows, table)
     return table
@@ -287,6 +288,35 @@ def _find_functions(rows: Sequence[Row], table: SymbolTable) -> None:
         if name in FUNCTIONS or name in primed or usual or name in words:
             if name not in defined or name in FUNCTIONS:
                 table.functions.add(name)
+
+
+def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
+    """`C(W, b) = ...` names the variables of C once; elsewhere C stands bare."""
+    bare: set[str] = set()
+    for row in rows:
+        for item in row.items:
+            for side in item.sides:
+                for node in sub_nodes(side):
+                    parts = (node.above,) if isinstance(node, syntax.Fraction_) else (node,)
+                    for part in parts:
+                        factors = part.factors if isinstance(part, syntax.Juxtaposed) else ()
+                        bare.update(name_of(_base(f)) or "" for f in factors[-1:])
+            head = item.sides[0]
+            bare.add(name_of(_base(head)) or "" if head is not None else "")
+    for row in rows:
+        for item in row.items:
+            head = item.sides[0]
+            if len(item.sides) < 2 or not isinstance(head, syntax.Juxtaposed) or len(head.factors) != 2:
+                continue
+            name, bracket = name_of(_base(head.factors[0])), head.factors[1]
+            named = isinstance(bracket, syntax.Bracket) and bracket.sign == "("
+            if name and named and name in bare and not array_index(*head.factors):
+                table.called.add(name)
+                table.functions.discard(name)
+
+
+def _base(node: syntax.Node) -> syntax.Node:
+    return node.base if isinstance(node, syntax.Scripted) else node
 
 
 def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:

@@ -36,7 +36,7 @@ class Token:
 
 _LAYOUT = frozenset(
     r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle
-    \quad \qquad \, \; \! \: \> \  ~ \displaystyle \textstyle \scriptstyle \limits \nolimits \nonumber
+    \, \; \! \: \> \  ~ \displaystyle \textstyle \scriptstyle \limits \nolimits \nonumber
     \notag \medspace \thinspace \space \enspace \hfill \hline \allowbreak \strut \noindent \normalsize
     \small \large \Large \centering \negthinspace""".split()
 ) | {"\\ "}
@@ -48,7 +48,7 @@ _TRANSPARENT = frozenset(
     r"\boxed \mathord \mathop \mathrel \mathbin \mathinner \fbox \cancel \smash \overbrace_ \ensuremath \bm@".split()
 )
 _FONTS = frozenset(
-    r"\mathbf \boldsymbol \bm \bold \mathit \mathsf \mathtt \pmb \textbf \symbf \mathnormal \vec \bf \it \sf \boldmath".split()
+    r"\mathbf \boldsymbol \bm \bold \mathit \mathsf \mathtt \pmb \textbf \symbf \mathnormal \vec \matr \mat \vect \mx \vc \bs \bf \it \sf \boldmath".split()
 )
 _SWITCHES = frozenset(r"\bf \it \rm \sf \boldmath \cal".split())
 _UPRIGHT = frozenset(r"\mathrm \operatorname \operatorname* \rm".split())
@@ -288,7 +288,9 @@ class _Reader:
 
     def command(self, token: Raw) -> None:
         text, line = token.text, token.line
-        if text in _LAYOUT:
+        if text in (r"\quad", r"\qquad"):
+            self.put("AMP", text, line)
+        elif text in _LAYOUT:
             if text in (r"\left", r"\right", r"\middle"):
                 self._delimiter()
         elif text.rstrip("*") == "\\\\" or text in (r"\cr", r"\newline"):

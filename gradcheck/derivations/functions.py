@@ -1,0 +1,49 @@
+"""Functions of one variable: those with a known name, and the generic one that stands for any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["ELEMENTWISE", "generic"]
+
+Elementwise = Callable[[Any], Any]
+
+
+def _logistic(xp: Any) -> Elementwise:
+    return lambda x: 1 / (1 + xp.exp(-x))
+
+
+def _relu(xp: Any) -> Elementwise:
+    return lambda x: xp.maximum(x, 0.0)
+
+
+def _named(name: str) -> Callable[[Any], Elementwise]:
+    def of(xp: Any) -> Elementwise:
+        function: Elementwise = getattr(xp, name)
+        return function
+
+    return of
+
+
+ELEMENTWISE: dict[str, Callable[[Any], Elementwise]] = {
+    **{name: _named(name) for name in ("exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "sqrt")},
+    "ln": _named("log"),
+    "arctan": _named("arctan"),
+    "sigmoid": _logistic,
+    "logistic": _logistic,
+    "softplus": lambda xp: lambda x: xp.log(1 + xp.exp(x)),
+    **dict.fromkeys(("relu", "ReLU", "ReLu", "RELU", "Relu"), _relu),
+}  # fmt: skip
+"""From a name to the function in a given array namespace."""
+
+
+def generic(xp: Any, parameters: Sequence[Any]) -> Elementwise:
+    """Return a smooth function that stands for any activation.
+
+    f(x) = a x + b tanh(c x + d) with parameters of its own for each name: neither its value at a
+    point nor its derivative there says anything of the other, so that f' taken at the wrong place
+    (at the activation instead of the sum) shows.
+    """
+    a, b, c, d = parameters
+    return lambda x: a * x + b * xp.tanh(c * x + d)

@@ -1,0 +1,333 @@
+"""What each row says: a declaration, a definition, a claim, an update, or nothing that is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations import syntax
+from gradcheck.derivations.resolve import MissingDifferential, NotUnderstood, Resolver
+from gradcheck.derivations.rows import Row
+from gradcheck.derivations.symbols import SymbolTable, name_of
+from gradcheck.derivations.tokens import Token
+
+__all__ = ["Statement", "read_statements"]
+
+
+@dataclass
+class Statement:
+    """One thing that a row says.
+
+    Attributes:
+        kind: "declaration", "equation", "update", "aside" (an index range, a case, a label) or
+            "unread"; what an equation is, a definition or a claim, is found by `model`.
+        row: the number of the row.
+        left, right: the two sides of an equation; of a declaration, the symbol and None.
+        explicit: whether the sign says "is defined as" (`:=`).
+        chain: the number of the chain of equal signs it belongs to; claims of one chain share their
+            left side.
+        previous: the side just before `right` in the chain, where that is not `left`.
+        shape: the declared dimensions, as expressions or numbers.
+        reason: why it is unread.
+        verdict: "syntax" or "scope" where reading alone shows an error.
+        letters: for a definition with component indices, those of its left side.
+    """
+
+    kind: str
+    row: int
+    left: ex.Expression | None = None
+    right: ex.Expression | None = None
+    explicit: bool = False
+    chain: int = 0
+    previous: ex.Expression | None = None
+    shape: tuple[ex.Expression | int | None, ...] = ()
+    reason: str = ""
+    verdict: str = ""
+    parameters: tuple[str, ...] = ()
+    letters: frozenset[str] = field(default_factory=frozenset)
+
+
+def read_statements(rows: Sequence[Row], table: SymbolTable) -> list[Statement]:
+    """Return the statements of all rows, in order."""
+    reader = _Reader(table)
+    for row in rows:
+        reader.read(row)
+    return reader.out
+
+
+class _Reader:
+    def __init__(self, table: SymbolTable) -> None:
+        self.table = table
+        self.out: list[Statement] = []
+        self.chain = 0
+        self.head: ex.Expression | None = None
+        self.tail: ex.Expression | None = None
+        self.head_reason = ""
+        self.block = -1
+
+    def read(self, row: Row) -> None:
+        if row.block != self.block:
+            self.block, self.head, self.tail = row.block, None, None
+            self.head_reason = "nothing stands left of the equal sign"
+        if row.error:
+            self.out.append(Statement("unread", row.number, reason=row.error, verdict="syntax"))
+            self.head = None
+            return
+        resolver = Resolver(self.table, row.block)
+        pending: list[syntax.Node] = []
+        for item in row.items:
+            for relations, sides in _pieces(item):
+                if not relations:
+                    pending.extend(side for side in sides if side is not None)
+                    continue
+                self._equation(row, resolver, list(relations), list(sides), pending)
+                pending = []
+
+    def _equation(
+        self,
+        row: Row,
+        resolver: Resolver,
+        relations: list[str],
+        sides: list[syntax.Node | None],
+        pending: list[syntax.Node],
+    ) -> None:
+        if _is_aside(relations, sides):
+            self.out.append(Statement("aside", row.number, reason="names an index range or a case"))
+            return
+        if "in" in relations:
+            place = relations.index("in")
+            self._declaration(row, resolver, [*pending, *sides[: place + 1][-1:]], sides[place + 1])
+            relations, sides = relations[:place], sides[: place + 1]
+            if not relations:
+                return
+        if any(r in ("!=", "<=", ">=", "<", ">", "~", "propto") for r in relations):
+            self.out.append(Statement("aside", row.number, reason="no equation"))
+            return
+        if "<-" in relations or "->" in relations:
+            self._update(row, resolver, sides)
+            return
+        if sides[0] is not None and _is_label(sides[0], self.table):
+            sides, relations = sides[1:], relations[1:]
+            if len(sides) < 2:
+                self._lone(row, resolver, sides)
+                return
+        if sides[-1] is None:
+            sides, relations = sides[:-1], relations[:-1]
+            if not relations:
+                self._lone(row, resolver, sides)
+                return
+        start = 0
+        if sides[0] is not None:
+            self.chain += 1
+            self.head, self.head_reason = self._resolved(row, resolver, sides[0], record=False)
+            self.tail = self.head
+            start = 1
+            if isinstance(sides[0], syntax.Juxtaposed) and _is_step(sides[0]):
+                self._update(row, resolver, sides)
+                return
+        for relation, side in zip(relations[max(start - 1, 0) :], sides[1:], strict=False):
+            right, reason = self._resolved(row, resolver, side, record=False)
+            right = _own_function(self.head, side, resolver) or right
+            if right is None or self.head is None:
+                verdict = "syntax" if "missing" in (reason or self.head_reason) else ""
+                self.out.append(
+                    Statement("unread", row.number, reason=reason or self.head_reason, verdict=verdict)
+                )
+                self.tail = right
+                continue
+            kind = "update" if _is_update(self.head, right) else "equation"
+            previous = self.tail if self.tail is not self.head else None
+            self.out.append(
+                Statement(
+                    kind, row.number, self.head, right, relation == ":=", self.chain, previous
+                )
+            )
+            self.tail = right
+
+    def _lone(self, row: Row, resolver: Resolver, sides: Sequence[syntax.Node | None]) -> None:
+        """An expression with a caption, `Output = f(Wx + b)`."""
+        right, reason = self._resolved(row, resolver, sides[-1] if sides else None, record=False)
+        if right is None:
+            self.out.append(Statement("unread", row.number, reason=reason))
+        else:
+            self.out.append(Statement("aside", row.number, None, right, reason="a caption"))
+            self.head = self.tail = right
+
+    def _update(self, row: Row, resolver: Resolver, sides: Sequence[syntax.Node | None]) -> None:
+        left, reason = self._resolved(row, resolver, _target(sides[0]), record=False)
+        right, why = self._resolved(row, resolver, _without_time(sides[-1]), record=False)
+        if left is None or right is None:
+            self.out.append(Statement("unread", row.number, reason=reason or why))
+        elif isinstance(left, ex.Symbol):
+            self.out.append(Statement("update", row.number, left, right))
+        else:
+            self.out.append(Statement("aside", row.number, reason="an arrow between expressions"))
+
+    def _declaration(
+        self,
+        row: Row,
+        resolver: Resolver,
+        sides: Sequence[syntax.Node | None],
+        space: syntax.Node | None,
+    ) -> None:
+        shape = _shape(space, resolver)
+        if shape is None:
+            self.out.append(Statement("aside", row.number, reason="says to what set something belongs"))
+            return
+        for side in sides:
+            symbol, reason = self._resolved(row, resolver, side, record=False)
+            if isinstance(symbol, ex.Symbol) or (symbol is not None and isinstance(symbol, ex.Transposed | ex.Derivative | ex.Product)):
+                self.out.append(Statement("declaration", row.number, symbol, shape=shape))
+            elif isinstance(symbol, ex.Known):
+                self.out.append(Statement("aside", row.number, reason="declares a constant"))
+            else:
+                self.out.append(Statement("unread", row.number, reason=reason or "declares no symbol"))
+
+    def _resolved(
+        self, row: Row, resolver: Resolver, side: syntax.Node | None, record: bool
+    ) -> tuple[ex.Expression | None, str]:
+        del record
+        try:
+            return resolver.expression(side), ""
+        except MissingDifferential as error:
+            return None, str(error)
+        except NotUnderstood as error:
+            return None, str(error)
+        except RecursionError:
+            return None, f"line {row.line} nests too deeply"
+
+
+def _own_function(
+    head: ex.Expression | None, side: syntax.Node | None, resolver: Resolver
+) -> ex.Expression | None:
+    """`L = L(a)` says that L is some function of a."""
+    if not (isinstance(head, ex.Symbol) and isinstance(side, syntax.Juxtaposed)):
+        return None
+    name, bracket = name_of(side.factors[0]), side.factors[-1]
+    if name != head.name or len(side.factors) != 2 or not isinstance(bracket, syntax.Bracket):
+        return None
+    try:
+        arguments = tuple(resolver.expression(item.sides[0]) for item in bracket.items)
+    except NotUnderstood:
+        return None
+    return ex.Call(ex.Symbol(name), 0, arguments)
+
+
+def _pieces(item: syntax.Item) -> list[tuple[tuple[str, ...], tuple[syntax.Node | None, ...]]]:
+    """Split an item at implication arrows; an arrow between two equations is one as well."""
+    arrows = [k for k, r in enumerate(item.relations) if r == "=>"]
+    plain = [k for k, r in enumerate(item.relations) if r == "->"]
+    if plain and any(r == "=" for r in item.relations):
+        arrows = sorted([*arrows, *plain])
+    out = []
+    start = 0
+    for arrow in [*arrows, len(item.relations)]:
+        relations, sides = item.relations[start:arrow], item.sides[start : arrow + 1]
+        if not (len(sides) == 1 and sides[0] is None):
+            out.append((relations, sides))
+        start = arrow + 1
+    return out
+
+
+def _is_aside(relations: Sequence[str], sides: Sequence[syntax.Node | None]) -> bool:
+    """An index range (`k = 1, ..., N`) or a case (`i = j`) is no equation."""
+    if len(sides) != 2 or relations[0] != "=":
+        return False
+    left, right = sides
+    if not (isinstance(left, syntax.Leaf) and left.kind == "NAME" and len(left.text) == 1):
+        return False
+    if left.text not in "ijklmnpqrstun":
+        return False
+    if isinstance(right, syntax.Leaf):
+        return right.kind == "NUM" or (right.kind == "NAME" and len(right.text) == 1)
+    return isinstance(right, syntax.Scripted) and right.base != left and name_of(right.base) == "y"
+
+
+def _is_label(side: syntax.Node, table: SymbolTable) -> bool:
+    """A word in front of an equal sign captions what follows."""
+    if isinstance(side, syntax.Leaf) and side.kind in ("WORD", "TEXT"):
+        return side.text not in table.functions
+    if isinstance(side, syntax.Juxtaposed):
+        return all(isinstance(f, syntax.Leaf) and f.kind in ("WORD", "TEXT") for f in side.factors)
+    return False
+
+
+def _is_step(side: syntax.Juxtaposed) -> bool:
+    """`W(t+1)` on a left side is the next value of W."""
+    bracket = side.factors[-1]
+    if len(side.factors) != 2 or not isinstance(bracket, syntax.Bracket) or len(bracket.items) != 1:
+        return False
+    inner = bracket.items[0].sides[0]
+    return (
+        isinstance(inner, syntax.Summed)
+        and len(inner.terms) == 2
+        and isinstance(inner.terms[1], syntax.Leaf)
+        and inner.terms[1].kind == "NUM"
+    )
+
+
+def _target(side: syntax.Node | None) -> syntax.Node | None:
+    if isinstance(side, syntax.Juxtaposed) and _is_step(side):
+        return side.factors[0]
+    return side
+
+
+def _without_time(side: syntax.Node | None) -> syntax.Node | None:
+    """Drop `(t)` behind a name."""
+    match side:
+        case syntax.Juxtaposed(factors, slashes):
+            last = factors[-1]
+            timed = (
+                len(factors) == 2
+                and isinstance(last, syntax.Bracket)
+                and len(last.items) == 1
+                and isinstance(last.items[0].sides[0], syntax.Leaf)
+                and last.items[0].sides[0].text == "t"
+            )
+            return factors[0] if timed else syntax.Juxtaposed(factors, slashes)
+        case syntax.Summed(signs, terms):
+            return syntax.Summed(signs, tuple(_without_time(t) or t for t in terms))
+    return side
+
+
+def _is_update(left: ex.Expression, right: ex.Expression) -> bool:
+    """`W = W - alpha dE/dW` changes W; it is no equation."""
+    if isinstance(left, ex.Symbol) and isinstance(right, ex.Plus):
+        return any(term == left for term in right.terms)
+    if isinstance(left, ex.Derivative) and isinstance(right, ex.Plus):
+        return any(term == left for term in right.terms)
+    return False
+
+
+def _shape(
+    space: syntax.Node | None, resolver: Resolver
+) -> tuple[ex.Expression | int | None, ...] | None:
+    """Return the dimensions of `\\mathbb R^{n \\times m}`, or None where it is another set."""
+    if isinstance(space, syntax.Leaf) and space.text in ("bb R", "R"):
+        return ()
+    if not (isinstance(space, syntax.Scripted) and isinstance(space.base, syntax.Leaf)):
+        return None
+    if space.base.text not in ("bb R", "R"):
+        return None
+    tokens = [t for script in space.scripts if script.kind == "SUP" for t in script.inner]
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.kind in ("LP", "LBRACE")) - (token.kind in ("RP", "RBRACE"))
+        if depth == 0 and ((token.kind == "MUL" and token.text in ("times", "star", "cdot")) or token.kind == "SEP"):
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    out: list[ex.Expression | int | None] = []
+    for part in parts:
+        if len(part) == 1 and part[0].kind == "NUM" and part[0].text.isdigit():
+            out.append(1 if part[0].text == "1" else int(part[0].text))
+            continue
+        try:
+            found = resolver._tokens(part)
+        except NotUnderstood:
+            out.append(None)
+            continue
+        out.append(found if isinstance(found, ex.Symbol) else None)
+    return tuple(out)
