@@ -22,7 +22,7 @@ from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
-__all__ = ["Case", "cases_of", "infer_sizes", "judge"]
+__all__ = ["Case", "cases_of", "fill_sizes", "infer_sizes", "judge"]
 
 AGREEMENT = 1e-9
 """Largest difference, relative to the largest entry of either side, of two sides called equal.
@@ -132,6 +132,14 @@ def infer_sizes(model: Model, cases: Sequence[Case]) -> None:
         _try(model, case)
     model.dims.freeze()
     for case in later:
+        _try(model, case)
+        model.dims.freeze()
+    model.dims.assign()
+
+
+def fill_sizes(model: Model, cases: Sequence[Case]) -> None:
+    """Walk further cases for their sizes; nothing that is known is identified."""
+    for case in cases:
         _try(model, case)
         model.dims.freeze()
     model.dims.assign()

@@ -510,8 +510,20 @@ class Interpreter:
                 raise NotUnderstood("a sum does not say over what")
             return self.make((), ONE, ONE, lambda: self.xp.sum(body.data).reshape(1, 1))
         for letter in letters:
-            if letter not in body.letters:
+            if letter in body.letters:
+                continue
+            if letter not in self.model.table.samples:
                 raise NotUnderstood(f"a sum over {letter} of something without {letter} is not read")
+            dim = self.model.sample_size(letter)
+            if isinstance(node.last, ex.Symbol):
+                self.model.note_count(node.last, self._count_member(node.last, frame), dim)
+            whole = body
+            body = self.make(
+                whole.axes, whole.rows, whole.cols, lambda whole=whole, dim=dim: whole.data * float(dim.value)
+            )
+        letters = tuple(letter for letter in letters if letter in body.letters)
+        if not letters:
+            return body
         for letter, dim in inner.letters.items():
             if letter not in node.letters:
                 frame.letters.setdefault(letter, dim)
@@ -580,8 +592,8 @@ class Interpreter:
         if name == "sum":
             return self.make((), ONE, ONE, lambda: self.xp.sum(argument.data).reshape(1, 1))
         if name == "Sigma" and node.primes:
-            spread = self._elementwise("sigma", (), node.primes, argument)
-            return self._diag(spread)
+            small = ex.Call(ex.Symbol("sigma"), node.primes, node.arguments)
+            return self._diag(self.value(small, frame))
         member = self.member(node.function, frame)
         if name in self.model.scalar_functions:
             return self._arbitrary(node, arguments)
@@ -698,6 +710,7 @@ class Interpreter:
             inner = Interpreter(
                 self.model, self.numeric, {**self.overrides, key: replaced}, base=self.base or self
             )
+            inner.active = list(self.active)
             own = Frame(frame.row, dict(frame.family), dict(frame.letters), frame.bound, frame.free)
             value = inner.value(of, own)
             self.touched |= inner.touched - {key}

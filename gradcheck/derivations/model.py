@@ -15,7 +15,7 @@ from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch, Dims
-from gradcheck.derivations.interpreter import Frame, IllShaped, Interpreter
+from gradcheck.derivations.interpreter import Frame, IllShaped, Interpreter, OutOfRange
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.symbols import SymbolTable
@@ -95,6 +95,8 @@ class Model:
         self.spreads = False
         self.loose_products = False
         self.depth = self._needed_depth()
+        self.replaced: dict[int, ex.Expression] = {}
+        self.banned: set[int] = set()
         self._collect()
         self.reset()
 
@@ -141,6 +143,7 @@ class Model:
                     seen[symbol.name] += 1
             else:
                 self.asides.append(statement)
+        self._find_divisors()
         self._settle_losses()
 
     def _equation(
@@ -155,6 +158,8 @@ class Model:
         row = statement.row
         if isinstance(left, ex.Call) and self._defines_function(left):
             names = tuple(a.name for a in left.arguments if isinstance(a, ex.Symbol))
+            if right in left.arguments:
+                return
             if first and not self.functions[left.function.name]:
                 self.functions[left.function.name].append((row, names, right))
                 self.claims.append(Claim(row, left, right, "function"))
@@ -178,10 +183,9 @@ class Model:
             return
         earlier = [d for d in self.by_name[left.name] if _overlap(d.pattern, left.family)]
         made = self._define(row, left, right)
+        self.claims.append(Claim(row, left, right, "definition", definition=made))
         if earlier:
             self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
-        else:
-            self.claims.append(Claim(row, left, right, "definition", definition=made))
 
     def _defines_function(self, left: ex.Call) -> bool:
         plain = all(
@@ -199,6 +203,18 @@ class Model:
         self.definitions.append(made)
         self.by_name[symbol.name].append(made)
         return made
+
+    def _find_divisors(self) -> None:
+        """The n of `1/n sum_x` is the number of the examples x."""
+        self._divisors: dict[str, set[str]] = defaultdict(set)
+        for claim in self.claims:
+            for node in (*_nodes(claim.left), *_nodes(claim.right)):
+                if isinstance(node, ex.Product) and isinstance(node.left, ex.Divided):
+                    right = node.right
+                    if isinstance(right, ex.SumOver) and right.last is None:
+                        for letter in right.letters:
+                            for symbol in ex.symbols(node.left.below):
+                                self._divisors[letter].add(symbol.name)
 
     # ---- losses ----------------------------------------------------------------------------------
 
@@ -218,12 +234,23 @@ class Model:
             if isinstance(node.of, ex.Symbol) and isinstance(by, ex.Symbol):
                 numerators[node.of.name].add(by.name)
         for name, by_names in numerators.items():
-            if name in self.table.functions:
+            if name in self.table.functions or name in by_names or self._is_used(name):
                 continue
             if self.by_name[name]:
                 self._alias_output(name, by_names)
             elif not self._loss_by_statement(name) and not self._loss_by_gradient(name):
                 self._arbitrary_loss(name, by_names)
+
+    def _is_used(self, name: str) -> bool:
+        """Whether an undefined symbol stands anywhere else than above a derivative."""
+        if self.by_name[name]:
+            return False
+        return any(
+            symbol.name == name
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for symbol in _plain_symbols(side)
+        )
 
     def _loss_by_statement(self, name: str) -> bool:
         """`dJ/dW = d(...)/dW` says what J is."""
@@ -302,7 +329,7 @@ class Model:
             for symbol in ex.symbols(side)
         }
         leaves = [n for n in sorted(reached) if not self.by_name[n] and n not in by_names]
-        free = [n for n in leaves if n not in elsewhere] or [n for n in leaves if n.startswith("hat ")]
+        free = [n for n in leaves if n.startswith("hat ")] or [n for n in leaves if n not in elsewhere]
         if len(outputs) == 1 and len(free) == 1:
             output = self._last(outputs[0])
             self._define(-1, ex.Symbol(free[0]), output, inferred=True)
@@ -370,7 +397,11 @@ class Model:
 
     def definition(self, name: str, member: tuple[int, ...], row: int) -> Definition | None:
         """Return the definition in force at a row: the last above it, or the first below."""
-        candidates = [d for d in self.by_name.get(name, ()) if self._applies(d, member)]
+        candidates = [
+            d
+            for d in self.by_name.get(name, ())
+            if d.number not in self.banned and self._applies(d, member)
+        ]
         above = [d for d in candidates if d.row <= row]
         if above:
             stated = [d for d in above if not d.inferred]
@@ -432,7 +463,7 @@ class Model:
         family = self.bind(definition.pattern, member)
         assert family is not None
         frame = Frame(definition.row, family, free=frozenset(definition.letters))
-        body = definition.body
+        body = self.replaced.get(definition.number, definition.body)
         if isinstance(body, ex.Call) and body.function.name == "given":
             return self._given(body, frame, interpreter)
         value = interpreter.value(body, frame)
@@ -490,6 +521,7 @@ class Model:
         self.count_dims: dict[tuple[str, tuple[int, ...]], Dim] = {}
         self._fitting: dict[Any, tuple[Any, Dim]] = {}
         self._stacked: dict[tuple[Dim, ...], Dim] = {}
+        self._samples: dict[str, Dim] = {}
 
     def kind(self, name: str) -> str:
         """Return what a leaf is: "scalar", "column", "row" or "matrix"."""
@@ -635,6 +667,14 @@ class Model:
             dim.root().size = sum(size for size in sizes if size is not None)
         return dim
 
+    def sample_size(self, letter: str) -> Dim:
+        """Return the number of examples that a letter counts."""
+        if letter not in self._samples:
+            self._samples[letter] = self.dims.fresh(f"examples({letter})")
+            for name in self._divisors.get(letter, ()):
+                self.counts[name, ()].append(self._samples[letter])
+        return self._samples[letter]
+
     def note_count(self, symbol: ex.Symbol, member: tuple[int, ...], dim: Dim) -> None:
         """Note that a symbol is the upper end of a sum over a size."""
         if symbol.components or (symbol.name, member) in self.count_dims:
@@ -644,6 +684,29 @@ class Model:
     def power_symbol(self, power: ex.Power) -> ex.Expression:
         """Return what a derivative by a power differentiates by; only symbols are read."""
         raise NotUnderstood("a derivative by a power is not read")
+
+    def size_of(self, symbol: ex.Symbol, family: dict[str, int], row: int) -> str:
+        """Return the sizes of a symbol as numbers, `2 × 3`, or "" where they are not known."""
+        interpreter = Interpreter(self, numeric=False)
+        try:
+            value = interpreter.whole(
+                ex.Symbol(symbol.name, symbol.family), Frame(row, dict(family))
+            )
+            return f"{value.rows.value} × {value.cols.value}"
+        except (NotUnderstood, IllShaped, OutOfRange, DimensionMismatch, AssertionError):
+            return ""
+
+    def alike(self, symbol: ex.Symbol) -> list[str]:
+        """Return names that could have been meant: defined or given, with as many indices."""
+        patterns = {
+            (s.name, len(s.family), len(s.components))
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for s in ex.symbols(side)
+        }
+        own = len(symbol.family), len(symbol.components)
+        names = [n for n, f, c in sorted(patterns) if (f, c) == own and n != symbol.name]
+        return names[:20]
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about what was inferred."""
@@ -663,6 +726,20 @@ def _used(body: ex.Expression) -> list[ex.Symbol]:
     out = list(ex.symbols(body))
     out.extend(call.function for call in _calls(body))
     return out
+
+
+def _nodes(body: ex.Expression) -> list[ex.Expression]:
+    return [body, *(node for part in ex.children(body) for node in _nodes(part))]
+
+
+def _plain_symbols(body: ex.Expression) -> list[ex.Symbol]:
+    """Return the symbols of a body but those that are differentiated."""
+    if isinstance(body, ex.Symbol):
+        return [body]
+    parts = ex.children(body)
+    if isinstance(body, ex.Derivative) and isinstance(body.of, ex.Symbol):
+        parts = ()
+    return [symbol for part in parts for symbol in _plain_symbols(part)]
 
 
 def _calls(body: ex.Expression) -> list[ex.Call]:

@@ -143,7 +143,7 @@ class Resolver:
                 last = self._tokens(script.inner)
                 continue
             letters, over_set = bound_letters(script)
-            if over_set:
+            if over_set and not set(letters) & self.table.samples:
                 return self._over_samples(letters, body)
             skipped = _excluded(script)
             letters = [x for x in letters if x not in {b for _, b in skipped} or x == letters[0]]
@@ -215,9 +215,18 @@ class Resolver:
                     return ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found)), 2
         if name in self.table.called and isinstance(following, syntax.Bracket) and following.sign == "(":
             return self._single(node), 2
+        if name is not None and name not in self.table.functions and self._is_sample(following):
+            return self._single(node), 2
         if name is not None and (name in self.table.functions or name in FUNCTIONS):
             return self._call(node, name, factors, slashes, at)
         return self.expression(node), 1
+
+    def _is_sample(self, node: syntax.Node | None) -> bool:
+        """`a(x)` is a at the example x, not a product."""
+        if not isinstance(node, syntax.Bracket) or len(node.items) != 1 or not node.sign == "(":
+            return False
+        side = node.items[0].sides[0]
+        return isinstance(side, syntax.Leaf) and side.text in self.table.samples
 
     def _shorthand(self, node: syntax.Node) -> ex.Expression:
         if self.table.loss is None:
@@ -500,10 +509,13 @@ class Resolver:
         if index.letter is None:
             if kind == "SUP" and not piece.bracketed:
                 after.append(piece)
-            elif kind == "SUB" and base in self.table.vectors | self.table.matrices and not self.table.numbered_family(base):
+            elif kind == "SUB" and not self.table.arrays and base in self.table.vectors | self.table.matrices and not self.table.numbered_family(base):
                 components.append(index)
             else:
                 family.append(index)
+        elif index.letter in self.table.samples:
+            if base in self.table.per_sample:
+                name += f"[{index.letter}]"
         elif piece.bracketed or self.table.is_family(index.letter, self.block):
             family.append(index)
         elif kind == "SUP":

@@ -151,7 +151,8 @@ def _row(number: int, raw: list[Raw], formula: Formula, block: int) -> Row | Non
 
 def _source(raw: Sequence[Raw]) -> str:
     """Return the row as one line of TeX, without environment and alignment signs."""
-    text = re.sub(r"\\(begin|end)\{(%s)\*?\}" % "|".join(_WRAPPERS), " ", text_of(raw))
+    text = re.sub(r"\\(tag\*?|label)\{[^{}]*\}", " ", text_of(raw))
+    text = re.sub(r"\\(begin|end)\{(%s)\*?\}" % "|".join(_WRAPPERS), " ", text)
     return " ".join(re.sub(r"^\s*\\\\(\[[^]]*\])?", "", text.replace("&", " ")).split())
 
 

@@ -137,6 +137,9 @@ class _Reader:
                 self.tail = right
                 continue
             kind = "update" if _is_update(self.head, right) else "equation"
+            if not row.display and isinstance(right, ex.Number) and isinstance(self.head, ex.Symbol):
+                self.out.append(Statement("aside", row.number, reason="names a case"))
+                continue
             previous = self.tail if self.tail is not self.head else None
             self.out.append(
                 Statement(

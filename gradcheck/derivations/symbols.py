@@ -44,6 +44,9 @@ class SymbolTable:
         called: names written once with their variables, as `C(W, b)`.
         matrices, vectors: names that occur with two, with one component index.
         labelled: names whose single subscript letters are labels (`W_f`, `W_o`), not components.
+        samples: letters that count the examples of a batch (`sum_x C_x`).
+        per_sample: names that keep such a letter as a label, beside the same name without it.
+        distributions: names whose elements sum to one.
         counted, layered: names with a family index below, above.
         kinds: what the author says of leaves: "scalar", "column", "row" or "matrix".
         signs: what the author says of multiplication signs: "hadamard" or "matmul".
@@ -68,6 +71,9 @@ class SymbolTable:
     aliases: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
+    samples: set[str] = field(default_factory=set)
+    per_sample: set[str] = field(default_factory=set)
+    distributions: set[str] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     layered: set[str] = field(default_factory=set)
     arrays: bool = False
@@ -145,6 +151,7 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
         for node in _row_nodes(row):
             _note_indices(node, row.block, table)
     _choose_last_letters(rows, table)
+    _find_samples(rows, table)
     _find_functions(rows, table)
     _find_called(rows, table)
     _find_shorthand(rows, table)
@@ -290,6 +297,28 @@ def _find_functions(rows: Sequence[Row], table: SymbolTable) -> None:
                 table.functions.add(name)
 
 
+def _find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
+    """A sum over a letter that no array is indexed with (`x`, `e`) runs over examples."""
+    for row in rows:
+        for node in _row_nodes(row):
+            if isinstance(node, syntax.Scripted) and isinstance(node.base, syntax.Leaf):
+                if node.base.kind == "SUM":
+                    for script in node.scripts:
+                        letters, over_set = bound_letters(script) if script.kind == "SUB" else ([], False)
+                        if len(letters) == 1 and (over_set or letters[0] not in _COMPONENT_LETTERS):
+                            table.samples.update(letters if not over_set else [])
+                            if letters[0] not in _COMPONENT_LETTERS:
+                                table.samples.update(letters)
+    for row in rows:
+        for item in row.items:
+            head = item.sides[0]
+            name = name_of(_base(head)) if head is not None else None
+            inner = [n for side in item.sides[1:] for n in sub_nodes(side)]
+            if name and len(item.sides) > 1 and not scripts_of(head or item.sides[1]):  # type: ignore[arg-type]
+                if any(isinstance(n, syntax.Scripted) and name_of(n.base) == name for n in inner):
+                    table.per_sample.add(name)
+
+
 def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
     """`C(W, b) = ...` names the variables of C once; elsewhere C stands bare."""
     bare: set[str] = set()
@@ -330,6 +359,18 @@ def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
                 head = isinstance(first, syntax.Leaf) and first.text == "d"
                 if head and name_of(base) is not None and not any(side.slashes):
                     table.shorthand = True
+    numerators: Counter[str] = Counter()
+    for row in rows:
+        for node in _row_nodes(row):
+            above = node.above if isinstance(node, syntax.Fraction_) else None
+            if isinstance(above, syntax.Juxtaposed) and len(above.factors) == 2:
+                head, name = above.factors[0], name_of(above.factors[1])
+                if isinstance(head, syntax.Leaf) and head.text in ("partial", "d") and name:
+                    numerators[name] += 1
+    if numerators:
+        table.loss = numerators.most_common(1)[0][0]
+    if table.shorthand and (table.loss is None or numerators[table.loss] < 2 and not table.loss[0].isupper()):
+        table.loss = "loss"
 
 
 def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:

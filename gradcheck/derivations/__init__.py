@@ -1,0 +1,25 @@
+"""Auditing written derivations: Markdown and LaTeX in, a verdict for every equation out.
+
+    document    Markdown -> formulas with their lines
+    tex         macros
+    tokens      TeX -> mathematical tokens
+    grammar     tokens -> syntax tree
+    rows        formulas -> rows
+    symbols     what each letter is
+    resolve     syntax -> meaning (expressions)
+    statements  declarations, equations, updates
+    model       definitions, leaves, claims
+    dims, kinds sizes
+    interpreter expressions -> values
+    evidence    claims -> a program -> numbers
+    diagnosis, repairs   numbers -> verdicts and sentences
+    audit       all of it
+    terminal, html       what a reader sees
+"""
+
+from __future__ import annotations
+
+from gradcheck.derivations.audit import Audit, AuditRow, audit
+from gradcheck.derivations.limits import DerivationError
+
+__all__ = ["Audit", "AuditRow", "DerivationError", "audit"]

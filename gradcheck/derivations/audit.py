@@ -1,0 +1,278 @@
+"""The audit of one document: every row read, checked where it says something, and given a verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradcheck.derivations import diagnosis
+from gradcheck.derivations.document import Document, read
+from gradcheck.derivations.evidence import Case, judge
+from gradcheck.derivations.kinds import fit_kinds
+from gradcheck.derivations.model import Claim, Model
+from gradcheck.derivations.rows import Row, cut
+from gradcheck.derivations.statements import Statement, read_statements
+from gradcheck.derivations.symbols import infer
+from gradcheck.derivations.directives import apply_directives
+
+__all__ = ["VERDICTS", "Audit", "AuditRow", "audit"]
+
+VERDICTS = ("true", "false", "dimension", "scope", "conflict", "ambiguous", "syntax", "not checked")
+"""What a row can be; `ambiguous`, `syntax` and `not checked` never count as true."""
+
+WRONG = frozenset({"false", "dimension", "scope", "conflict", "syntax"})
+"""The verdicts that accuse a row."""
+
+
+@dataclass
+class AuditRow:
+    """One row and what is said of it.
+
+    Attributes:
+        line: the line of the file.
+        equation: the row's source.
+        verdict: one of `VERDICTS`.
+        reason: a sentence.
+        kind: "definition", "claim", "update", "declaration" or "other".
+        name: the name that its author gave the equation, or "".
+        ratio: for a false claim, right side over left side where that is one number, else None.
+        sizes: (factor, sizes) of the row's symbols.
+    """
+
+    line: int
+    equation: str
+    verdict: str
+    reason: str
+    kind: str
+    name: str = ""
+    ratio: float | None = None
+    sizes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the verdict accuses the row."""
+        return self.verdict in WRONG
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain values for JSON."""
+        return {
+            "line": self.line,
+            "equation": self.equation,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "kind": self.kind,
+            "name": self.name,
+            "ratio": self.ratio,
+            "sizes": dict(self.sizes),
+        }
+
+
+@dataclass
+class Audit:
+    """A whole document's audit.
+
+    Attributes:
+        path: the file, or None for text.
+        rows: every row with a relation in it, in order.
+        symbols: (symbol, what it was read as), the table that an author can override.
+        notes: what was inferred, in sentences.
+    """
+
+    path: str | None
+    rows: list[AuditRow]
+    symbols: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    source: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Return "fail" where a row is wrong, "pass" where all that claims something holds, else "inconclusive"."""
+        if any(row.wrong for row in self.rows):
+            return "fail"
+        if any(row.verdict != "true" for row in self.rows) or not self.rows:
+            return "inconclusive"
+        return "pass"
+
+    @property
+    def first_wrong(self) -> AuditRow | None:
+        """The first row that is itself wrong."""
+        return next((row for row in self.rows if row.wrong), None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows were read (parsed), checked (judged), and wrong."""
+        return {
+            "rows": len(self.rows),
+            "read": sum(row.verdict != "syntax" for row in self.rows),
+            "checked": sum(row.verdict not in ("not checked", "ambiguous") for row in self.rows),
+            "wrong": sum(row.wrong for row in self.rows),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the audit as plain values for JSON."""
+        first = self.first_wrong
+        return {
+            "path": self.path,
+            "verdict": self.verdict,
+            "counts": self.counts,
+            "first_wrong": None if first is None else first.line,
+            "rows": [row.as_dict() for row in self.rows],
+            "symbols": [list(pair) for pair in self.symbols],
+            "notes": self.notes,
+        }
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the document with a mark on each row as one HTML page without network."""
+        from gradcheck.derivations.html import render_html
+
+        Path(path).write_text(render_html(self), encoding="utf-8")
+
+
+def audit(
+    path_or_text: str | Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    r"""Audit a written derivation: read every equation and say which are right.
+
+    Args:
+        path_or_text: a Markdown file or notebook, or Markdown text (with a line break or a dollar).
+        seed: of the random points at which claims are evaluated.
+        progress: called with the name of each stage.
+
+    Returns:
+        The `Audit`.
+
+    Raises:
+        DerivationError: the document cannot be read at all.
+
+    >>> found = audit(r"$$E = \frac12 \|x\|^2$$ so $$\frac{\partial E}{\partial x} = 2x$$")
+    >>> [row.verdict for row in found.rows]
+    ['true', 'false']
+    >>> found.first_wrong.reason
+    'the right side is 2 times the left side'
+    """
+    tell = progress or (lambda stage: None)
+    tell("reading")
+    document = read(path_or_text)
+    return audit_document(document, seed, tell)
+
+
+def audit_document(document: Document, seed: int, tell: Callable[[str], None]) -> Audit:
+    """Audit a document that was read."""
+    rows = cut(document.formulas)
+    table = infer(rows)
+    apply_directives(document.directives, table)
+    statements = read_statements(rows, table)
+    model = Model(table, statements)
+    tell("inferring sizes")
+    cases = fit_kinds(model)
+    tell("evaluating claims")
+    judge_all(model, cases, seed)
+    tell("diagnosing")
+    judged = Judged(model, rows, cases, statements)
+    diagnosis.explain(judged, seed)
+    return Audit(
+        document.path,
+        [judged.row(row) for row in rows],
+        describe(model),
+        list(model.notes),
+        document.source,
+    )
+
+
+def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
+    """Judge all cases; those that are not finite once more at positive points."""
+    judge(model, cases, seed)
+    odd = [case for case in cases if case.problem is None and any(d != d for d in case.differences)]
+    for case in odd:
+        case.left, case.right, case.differences = [], [], []
+    if odd:
+        judge(model, odd, seed, positive=True)
+
+
+@dataclass
+class Judged:
+    """Cases by row, and the verdict that they add up to."""
+
+    model: Model
+    rows: Sequence[Row]
+    cases: Sequence[Case]
+    statements: Sequence[Statement]
+    explained: dict[int, tuple[str, str]] = field(default_factory=dict)
+    doubted: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_claim: dict[int, list[Case]] = defaultdict(list)
+        for case in self.cases:
+            self.by_claim[id(case.claim)].append(case)
+        self.by_row: dict[int, list[Claim]] = defaultdict(list)
+        for claim in self.model.claims:
+            self.by_row[claim.row].append(claim)
+        self.others: dict[int, list[Statement]] = defaultdict(list)
+        for statement in self.model.asides:
+            self.others[statement.row].append(statement)
+
+    def line(self, row: int) -> int:
+        """Return the file line of a row."""
+        return self.rows[row].line
+
+    def claim_verdict(self, claim: Claim) -> tuple[str, str]:
+        """Return the verdict of one claim and its reason."""
+        return diagnosis.verdict_of(self, claim, self.by_claim[id(claim)])
+
+    def row(self, row: Row) -> AuditRow:
+        """Return a row with the gravest verdict of what it says."""
+        found = [(*self.claim_verdict(claim), claim) for claim in self.by_row[row.number]]
+        parts: list[tuple[str, str, str]] = [
+            (verdict, reason, _kind(claim)) for verdict, reason, claim in found
+        ]
+        for statement in self.others[row.number]:
+            parts.append(diagnosis.other_verdict(self, statement))
+        if row.error and not parts:
+            parts.append(("syntax", row.error, "other"))
+        if not parts:
+            parts.append(("not checked", "says nothing that is checked", "other"))
+        gravest = min(parts, key=lambda part: _GRAVITY.index(part[0]))
+        kind = next((k for _, _, k in parts if k != "other"), "other")
+        verdict, reason = self.explained.get(row.number, gravest[:2])
+        ratio = next((diagnosis.ratio_of(self.by_claim[id(c)]) for v, _, c in found if v == "false"), None)
+        return AuditRow(
+            row.line, row.latex, verdict, reason, kind, row.name, ratio, self._sizes(row.number)
+        )
+
+    def _sizes(self, row: int) -> tuple[tuple[str, str], ...]:
+        return diagnosis.sizes_of(self, row)
+
+
+_GRAVITY = ("false", "dimension", "scope", "conflict", "syntax", "ambiguous", "not checked", "true")
+
+
+def _kind(claim: Claim) -> str:
+    return "claim" if claim.kind == "claim" else "definition"
+
+
+def describe(model: Model) -> list[tuple[str, str]]:
+    """Return the symbol table as (symbol, what it was read as)."""
+    out: list[tuple[str, str]] = []
+    table = model.table
+    for letter in sorted(table.family_letters):
+        out.append((letter, "the last layer or step" if letter in table.last_letters else "counts layers or steps"))
+    out.extend((name, "a function, applied to each element") for name in sorted(table.functions))
+    seen: set[str] = set()
+    for (name, member, _), value in sorted(model.leaves.items(), key=lambda kv: kv[0]):
+        if ":" in name or name in seen:
+            continue
+        seen.add(name)
+        label = f"{name}_{','.join(map(str, member))}" if member else name
+        kind = "a number" if value.is_number else f"{value.spelled()}"
+        out.append((label, f"given, {kind}"))
+    for (name, member), dims in sorted(model.counts.items()):
+        roots = {dim.root() for dim in dims}
+        if len(roots) == 1 and not member:
+            out.append((name, f"the size {next(iter(roots)).name}"))
+    return out
