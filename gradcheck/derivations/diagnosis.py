@@ -283,8 +283,9 @@ def explain(judged: Judged, seed: int) -> None:
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
         if claim.row not in judged.explained:
             _explain_by_repair(judged, claim, seed)
-    for claim in wrong:
-        if claim.row not in judged.explained and not _supported(judged, claim):
+    trusted = _trusted(judged)
+    for claim in wrong + ill:
+        if claim.row not in judged.explained and not _supported(judged, claim, trusted):
             judged.doubted[claim.row] = (
                 "does not hold as it was read, but nothing else confirms that reading"
             )
@@ -346,18 +347,29 @@ def _explain_by_repair(judged: Judged, claim: Claim, seed: int) -> None:
         judged.explained[claim.row] = (verdict, f"{reason}; it holds with {best.words}")
 
 
-def _supported(judged: Judged, claim: Claim) -> bool:
+def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
+    """Return the names that true claims confirm, and those that fitting rows give sizes."""
+    claimed: set[str] = set()
+    sized: set[str] = set(judged.model.declared)
+    for claim in judged.model.claims:
+        if judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition"):
+            names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
+            sized |= names
+            if claim.kind == "claim":
+                claimed |= names
+    return claimed, sized
+
+
+def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]]) -> bool:
     """Whether what a wrong row is made of was confirmed elsewhere.
 
     A wrong row stands accused where its ratio to the truth is one number, or where each of its
-    symbols also takes part in a claim that is true: then the reading of the symbols is not at fault.
+    symbols also takes part in a claim that is true; one whose sizes do not fit, where each of its
+    symbols has its sizes from a row that fits and some claim of the document is true. Then the
+    reading of the symbols is not at fault.
     """
-    if ratio_of(judged.by_claim[id(claim)]) is not None:
-        return True
-    trusted: set[str] = set()
-    for other in judged.model.claims:
-        if other.kind == "claim" and judged.claim_verdict(other)[0] == "true":
-            for side in (other.left, other.right):
-                trusted |= {symbol.name for symbol in ex.symbols(side)}
+    claimed, sized = trusted
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
-    return names <= trusted
+    if judged.claim_verdict(claim)[0] == "dimension":
+        return bool(claimed) and names <= sized
+    return ratio_of(judged.by_claim[id(claim)]) is not None or names <= claimed

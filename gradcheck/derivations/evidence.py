@@ -130,10 +130,11 @@ def infer_sizes(model: Model, cases: Sequence[Case]) -> None:
     later = [c for c in cases if c not in forward]
     for case in forward:
         _try(model, case)
+    model.settle()
     model.dims.freeze()
     for case in later:
         _try(model, case)
-        model.dims.freeze()
+    model.dims.freeze()
     model.dims.assign()
 
 
@@ -141,7 +142,7 @@ def fill_sizes(model: Model, cases: Sequence[Case]) -> None:
     """Walk further cases for their sizes; nothing that is known is identified."""
     for case in cases:
         _try(model, case)
-        model.dims.freeze()
+    model.dims.freeze()
     model.dims.assign()
 
 
@@ -184,6 +185,7 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
     if claim.kind in ("function", "given"):
         return _only(model, claim, interpreter, frame)
     left = interpreter.evaluate(claim.left, frame)
+    frame.target = left if isinstance(left, Value) else None
     right = interpreter.evaluate(claim.right, frame)
     return _matched(left, right, interpreter)
 

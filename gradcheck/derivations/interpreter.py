@@ -47,6 +47,7 @@ class Frame:
         family: the members that the family letters stand for.
         letters: the size that each component index runs over.
         bound: arguments of a function definition by name.
+        target: the left side of the row, to which a bare sum reduces.
         free: letters that the row's left side leaves free (a bare sum runs over the others).
     """
 
@@ -55,6 +56,7 @@ class Frame:
     letters: dict[str, Dim] = field(default_factory=dict)
     bound: dict[str, Value] = field(default_factory=dict)
     free: frozenset[str] = frozenset()
+    target: Value | None = None
 
 
 class Interpreter:
@@ -417,7 +419,10 @@ class Interpreter:
         outer = self.touched
         self.touched = set()
         try:
-            value = self.model.define(definition, member, self)
+            try:
+                value = self.model.define(definition, member, self)
+            except (IllShaped, FreeIndex, DimensionMismatch) as error:
+                raise NotUnderstood(f"{symbol.name} is not known: its definition does not fit") from error
             self.memo[memo_key] = (value, self.touched)
         finally:
             self.active.pop()
@@ -508,7 +513,7 @@ class Interpreter:
         if not letters:
             if body.letters:
                 raise NotUnderstood("a sum does not say over what")
-            return self.make((), ONE, ONE, lambda: self.xp.sum(body.data).reshape(1, 1))
+            return self._sum_to(body, frame.target)
         for letter in letters:
             if letter in body.letters:
                 continue
@@ -531,6 +536,22 @@ class Interpreter:
         places = tuple(k for k, letter in enumerate(body.letters) if letter in letters)
         fold = self.xp.prod if node.product else self.xp.sum
         return self.make(kept, body.rows, body.cols, lambda: fold(body.data, axis=places))
+
+    def _sum_to(self, body: Value, target: Value | None) -> Value:
+        """A sum that does not say over what: to the sizes of the left side, else over all."""
+        same = self.model.dims.compatible
+        axis: int | None = None
+        if target is not None and target.is_column and same(target.rows, body.rows):
+            axis = -1
+        elif target is not None and target.is_row and same(target.cols, body.cols):
+            axis = -2
+        elif target is not None and not target.is_number:
+            raise NotUnderstood("a sum does not say over what")
+        rows = ONE if axis != -1 else body.rows
+        cols = ONE if axis != -2 else body.cols
+        if axis is None:
+            return self.make((), ONE, ONE, lambda: self.xp.sum(body.data).reshape(1, 1))
+        return self.make((), rows, cols, lambda: self.xp.sum(body.data, axis=axis, keepdims=True))
 
     def _count_member(self, symbol: ex.Symbol, frame: Frame) -> tuple[int, ...]:
         try:

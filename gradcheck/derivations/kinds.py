@@ -19,28 +19,30 @@ __all__ = ["fit_kinds"]
 SECONDS = 1.5
 """How long kinds are searched; a document of a hundred rows takes a tenth of it for one trial."""
 
+CLUES = ("component ind", "only vectors are stacked", "a Jacobian is compared", "does not fit", "is no matrix")
+"""What a row says that cannot be read because a leaf is of another kind than its letter suggests."""
+
 KINDS = ("scalar", "column", "row", "matrix")
 
 
 def fit_kinds(model: Model) -> list[Case]:
     """Choose the orientation of vectors and the kinds of leaves; return the cases, sized."""
     deadline = time.monotonic() + SECONDS
-    stated = "orientation" in model.table.kinds
+    stated = model.table.kinds.get("orientation")
     costs = {}
-    for orientation in ("column", "row"):
-        if stated and orientation != model.table.kinds["orientation"]:
-            continue
+    for orientation in (stated,) if stated else ("column", "row"):
         model.orientation = orientation
         costs[orientation] = _cost(model)
     model.orientation = min(costs, key=lambda o: (costs[o], o == "row"))
     best = costs[model.orientation]
-    while best[0] and time.monotonic() < deadline:
+    while any(best) and time.monotonic() < deadline:
         improved = _best_flip(model, best, deadline)
         if improved is None:
             break
-        best, (name, kind) = improved
-        model.kinds[name] = kind
-        model.note(f"{name} is read as a {'number' if kind == 'scalar' else kind}, because the forward rows fit it so")
+        best, (key, kind) = improved
+        model.kinds[key] = kind
+        spoken = "number" if kind == "scalar" else kind
+        model.note(f"{key.rstrip('^')} is read as a {spoken}, because the rows fit it so")
     return _sized(model)
 
 
@@ -55,45 +57,75 @@ def _is_forward(model: Model, case: Case) -> bool:
     return case.claim.kind == "definition" and not model._is_backward(case.claim.right, set())
 
 
+def _misfit(case: Case) -> bool:
+    """Whether a case shows that some leaf has another kind."""
+    if case.problem is None:
+        return False
+    what, why = case.problem
+    return what == "dimension" or (what == "unread" and any(clue in why for clue in CLUES))
+
+
 def _cost(model: Model) -> tuple[int, int]:
     """Return how many forward rows do not fit, and how many others."""
-    cases = _sized(model)
-    bad = [case for case in cases if case.problem is not None and case.problem[0] == "dimension"]
+    bad = [case for case in _sized(model) if _misfit(case)]
     forward = {c.claim.row for c in bad if _is_forward(model, c)}
-    return len(forward), len({c.claim.row for c in bad}) - len(forward)
+    return len(forward), len({c.claim.row for c in bad} - forward)
 
 
 def _best_flip(
     model: Model, best: tuple[int, int], deadline: float
 ) -> tuple[tuple[int, int], tuple[str, str]] | None:
-    found: tuple[tuple[int, int], tuple[str, str]] | None = None
-    for name in _suspects(model, _sized(model)):
-        before = model.kinds.get(name)
-        default = model.kind(name)
+    """Return the flip of one leaf that leaves the fewest misfits; gentle flips first."""
+    found: tuple[tuple[int, int, int], tuple[str, str]] | None = None
+    cases = _sized(model)
+    forward = _leaves_of(model, [case for case in cases if _is_forward(model, case)])
+    for key, default in _suspects(model, cases):
         for kind in KINDS:
             if kind == default or time.monotonic() > deadline:
                 continue
-            model.kinds[name] = kind
+            small = not key.strip("^").split(" ")[-1][:1].isupper()
+            if key in forward and not best[0] and not (kind == "scalar" and small):
+                continue
+            before = model.kinds.get(key)
+            model.kinds[key] = kind
             cost = _cost(model)
-            if cost[0] < best[0] and (found is None or cost < found[0]):
-                found = (cost, (name, kind))
-        if before is None:
-            model.kinds.pop(name, None)
-        else:
-            model.kinds[name] = before
-    return found
+            if before is None:
+                del model.kinds[key]
+            else:
+                model.kinds[key] = before
+            gentle = 0 if {kind, default} == {"row", "column"} else 1 if small else 2
+            trial = (*cost, gentle)
+            if cost < best and cost[0] <= best[0] and (found is None or trial < found[0]):
+                found = (trial, (key, kind))
+    return None if found is None else (found[0][:2], found[1])
 
 
-def _suspects(model: Model, cases: Sequence[Case]) -> list[str]:
-    """Return the undeclared leaves of the forward rows that do not fit."""
-    names: dict[str, None] = {}
+def _leaves_of(model: Model, cases: Sequence[Case]) -> set[str]:
+    """Return the keys (name, and ^ where it has a family index) of the leaves that rows reach."""
+    out: set[str] = set()
     for case in cases:
-        if case.problem is None or case.problem[0] != "dimension" or not _is_forward(model, case):
-            continue
-        for symbol in ex.symbols(case.claim.right):
-            reached = {symbol.name} | model._below(symbol.name)
-            for name in reached:
-                leaf = not model.by_name[name] and name not in model.declared
-                if leaf and name not in model.table.kinds:
-                    names[name] = None
-    return sorted(names)
+        for side in (case.claim.left, case.claim.right):
+            stack = list(ex.symbols(side))
+            seen = set(stack)
+            while stack:
+                symbol = stack.pop()
+                if any(len(d.pattern) == len(symbol.family) for d in model.by_name[symbol.name]):
+                    for definition in model.by_name[symbol.name]:
+                        new = set(ex.symbols(definition.body)) - seen
+                        seen |= new
+                        stack.extend(new)
+                if not any(not d.inferred and not d.pattern for d in model.by_name[symbol.name]) or symbol.family:
+                    out.add(f"{symbol.name}^" if symbol.family else symbol.name)
+    return out
+
+
+def _suspects(model: Model, cases: Sequence[Case]) -> list[tuple[str, str]]:
+    """Return (key, kind) of the undeclared leaves of rows that do not fit."""
+    reached = _leaves_of(model, [case for case in cases if _misfit(case)])
+    out = []
+    for key in sorted(reached):
+        name = key.rstrip("^")
+        leaf = any(k[0] == name and bool(k[1]) == key.endswith("^") for k in model.leaves)
+        if leaf and name not in model.declared and name not in model.table.kinds:
+            out.append((key, model.kind(name, (0,) if key.endswith("^") else ())))
+    return out

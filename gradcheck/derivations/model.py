@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -143,7 +144,9 @@ class Model:
                     seen[symbol.name] += 1
             else:
                 self.asides.append(statement)
+        self._sample_losses()
         self._find_divisors()
+        self.bare_first = self._bare_first()
         self._settle_losses()
 
     def _equation(
@@ -178,14 +181,38 @@ class Model:
             return
         if isinstance(left, ex.Symbol) and isinstance(right, ex.Call) and right.function.name == left.name:
             self.scalar_functions.add(left.name)
+        if statement.previous is not None or not first:
+            self._match(statement.previous or left, right, row, defined_left, seen)
         if not isinstance(left, ex.Symbol) or not first:
             self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
         earlier = [d for d in self.by_name[left.name] if _overlap(d.pattern, left.family)]
         made = self._define(row, left, right)
         self.claims.append(Claim(row, left, right, "definition", definition=made))
+        for old in earlier:
+            if old.pattern == left.family and old.letters == made.letters:
+                self._match(right, old.body, old.row, defined_left, Counter())
+                self._match(old.body, right, row, defined_left, Counter())
         if earlier:
             self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
+
+    def _match(
+        self,
+        known: ex.Expression,
+        other: ex.Expression,
+        row: int,
+        defined_left: set[str],
+        seen: Counter[str],
+    ) -> None:
+        """Where a side repeats the one before but for a new symbol, the symbol names the rest."""
+        found: dict[ex.Symbol, ex.Expression] = {}
+        if not _matches(known, other, found):
+            return
+        for symbol, meaning in found.items():
+            if symbol.name in defined_left or seen[symbol.name] or symbol.components:
+                continue
+            if not isinstance(meaning, ex.Symbol) and not self.by_name[symbol.name]:
+                self._define(row, symbol, meaning)
 
     def _defines_function(self, left: ex.Call) -> bool:
         plain = all(
@@ -203,6 +230,36 @@ class Model:
         self.definitions.append(made)
         self.by_name[symbol.name].append(made)
         return made
+
+    def _sample_losses(self) -> None:
+        """`C_x` without a definition is the C that was defined before a sum over x came."""
+        for name in self.table.per_sample:
+            for letter in self.table.samples:
+                label = f"{name}[{letter}]"
+                if self.by_name.get(label) or not self.by_name.get(name):
+                    continue
+                plain = [
+                    d
+                    for d in self.by_name[name]
+                    if not any(isinstance(n, ex.SumOver) and letter in n.letters for n in _nodes(d.body))
+                ]
+                used = any(s.name == label for d in self.definitions for s in ex.symbols(d.body))
+                if plain and used:
+                    self._define(-1, ex.Symbol(label), plain[0].body, inferred=True)
+                    self.note(f"{name}_{letter} is read as the {name} of one example")
+
+    def _bare_first(self) -> set[str]:
+        """Return names that stand without layer index before they stand with one: leaves of their own."""
+        met: set[str] = set()
+        bare: set[str] = set()
+        for claim in self.claims:
+            for side in (claim.left, claim.right):
+                for symbol in ex.symbols(side):
+                    if symbol.family:
+                        met.add(symbol.name)
+                    elif symbol.name not in met:
+                        bare.add(symbol.name)
+        return bare
 
     def _find_divisors(self) -> None:
         """The n of `1/n sum_x` is the number of the examples x."""
@@ -406,6 +463,8 @@ class Model:
         if above:
             stated = [d for d in above if not d.inferred]
             return (stated or above)[-1]
+        if any(s.row <= row for s in self.declared.get(name, ())):
+            return None
         return candidates[0] if candidates else None
 
     def _applies(self, definition: Definition, member: tuple[int, ...]) -> bool:
@@ -443,6 +502,8 @@ class Model:
     def last_member(self, name: str, row: int) -> tuple[str, tuple[int, ...]]:
         """Return the member that a bare name stands for where it is a family elsewhere: the last."""
         if self.definition(name, (), row) is not None or name not in self.table.layered | self.table.counted:
+            return name, ()
+        if name in self.bare_first:
             return name, ()
         if any(d.pattern for d in self.by_name.get(name, ())):
             return name, (self.depth,)
@@ -485,7 +546,7 @@ class Model:
         dims = dict(value.axes)
         if len(letters) == 1:
             n = dims[letters[0]]
-            if self.kind(definition.name) == "row":
+            if self.kind(definition.name, definition_member(definition)) == "row":
                 return interpreter.make((), ONE, n, lambda: value.data.reshape(1, n.value))
             return interpreter.make((), n, ONE, lambda: value.data.reshape(n.value, 1))
         if len(letters) == 2:
@@ -523,15 +584,52 @@ class Model:
         self._stacked: dict[tuple[Dim, ...], Dim] = {}
         self._samples: dict[str, Dim] = {}
 
-    def kind(self, name: str) -> str:
+    def settle(self) -> None:
+        """Let declarations and inferred definitions identify sizes, as forward rows do."""
+        walker = Interpreter(self, numeric=False)
+        for definition in self.definitions:
+            if definition.inferred:
+                members = [(self.depth,) * len(definition.pattern)]
+                for member in members:
+                    with suppress(NotUnderstood, IllShaped, OutOfRange, DimensionMismatch):
+                        with self.dims.attempt():
+                            self.define(definition, member, walker)
+        for statement in [s for found in self.declared.values() for s in found]:
+            assert isinstance(statement.left, ex.Symbol)
+            for value in range(self.depth + 1) if statement.left.family else (0,):
+                letters = {i.letter for i in statement.left.family if i.letter}
+                family = dict.fromkeys(letters, value)
+                with suppress(NotUnderstood, IllShaped, OutOfRange, DimensionMismatch):
+                    with self.dims.attempt():
+                        self._declare(statement, family, walker)
+
+    def _declare(
+        self, statement: Statement, family: dict[str, int], walker: Interpreter
+    ) -> None:
+        assert isinstance(statement.left, ex.Symbol)
+        if len(statement.shape) not in (1, 2):
+            return
+        symbol = ex.Symbol(statement.left.name, statement.left.family)
+        dims = [self._declared_dim(part, family, symbol.name) for part in statement.shape]
+        value = walker.whole(symbol, Frame(statement.row, family))
+        if len(dims) == 2:
+            self.dims.unify(value.rows, dims[0])
+            self.dims.unify(value.cols, dims[1])
+        elif value.is_column:
+            self.dims.unify(value.rows, dims[0])
+        elif value.is_row:
+            self.dims.unify(value.cols, dims[0])
+
+    def kind(self, name: str, member: tuple[int, ...] = ()) -> str:
         """Return what a leaf is: "scalar", "column", "row" or "matrix"."""
-        if name in self.kinds:
-            return self.kinds[name]
+        named = self.kinds.get(f"{name}^" if member else name, self.table.kinds.get(name))
+        if named is not None:
+            return named
         base = name.split("[")[0].rstrip("'*").split(" ")[-1]
-        if base in self.table.matrices or name in self.table.matrices:
-            return "matrix"
-        if base in self.table.vectors or name in self.table.vectors:
-            return self.orientation
+        for shown in (name, base):
+            ranks = self.table.ranks.get((shown, bool(member)))
+            if ranks:
+                return "matrix" if max(ranks) == 2 else self.orientation
         if any(key[0] == name for key in self.counts):
             return "scalar"
         if len(base) > 1:
@@ -544,7 +642,7 @@ class Model:
 
     def leaf(self, name: str, member: tuple[int, ...], interpreter: Interpreter) -> Value:
         """Return the value of a symbol that no row defines."""
-        if (name, member) in self.counts and self.kind(name) == "scalar":
+        if (name, member) in self.counts and self.kind(name, member) == "scalar":
             roots = {dim.root() for dim in self.counts[name, member]}
             if len(roots) > 1:
                 raise NotUnderstood(f"{name} counts more than one thing")
@@ -575,7 +673,7 @@ class Model:
         declared = self._declared_shape(name, member)
         if declared is not None:
             return Value((), *declared)
-        kind = self.kind(name)
+        kind = self.kind(name, member)
         dims = self.dims
         rows = ONE if kind in ("scalar", "row") else dims.fresh(f"rows({spelled})")
         cols = ONE if kind in ("scalar", "column") else dims.fresh(f"columns({spelled})")
@@ -712,6 +810,34 @@ class Model:
         """Keep a sentence about what was inferred."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def definition_member(definition: Definition) -> tuple[int, ...]:
+    """Return a stand-in member that says whether a definition has family indices."""
+    return (0,) * len(definition.pattern)
+
+
+def _matches(
+    known: ex.Expression, other: ex.Expression, found: dict[ex.Symbol, ex.Expression]
+) -> bool:
+    """Match two expressions; collect what the symbols of `other` stand for where they differ."""
+    if known == other:
+        return True
+    if isinstance(other, ex.Symbol) and not isinstance(known, ex.Symbol):
+        return found.setdefault(other, known) == known
+    if type(known) is not type(other):
+        return False
+    if isinstance(known, ex.Call) and isinstance(other, ex.Call):
+        if (known.function, known.primes) != (other.function, other.primes):
+            return False
+    if isinstance(known, ex.Product) and isinstance(other, ex.Product) and known.sign != other.sign:
+        return False
+    if isinstance(known, ex.Plus) and isinstance(other, ex.Plus) and known.signs != other.signs:
+        return False
+    a, b = ex.children(known), ex.children(other)
+    if not a or len(a) != len(b):
+        return False
+    return all(_matches(x, y, found) for x, y in zip(a, b, strict=True))
 
 
 def _overlap(a: Sequence[ex.Index], b: Sequence[ex.Index]) -> bool:

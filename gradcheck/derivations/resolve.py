@@ -12,6 +12,7 @@ from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.scripts import Piece, pieces
 from gradcheck.derivations.symbols import (
     FUNCTIONS,
+    LAST,
     SymbolTable,
     array_index,
     bound_letters,
@@ -21,6 +22,9 @@ from gradcheck.derivations.symbols import (
 from gradcheck.derivations.tokens import Token
 
 __all__ = ["NotUnderstood", "Resolver"]
+
+_LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
+"""Superscripts that name a layer where others number it: output, and the hidden one before it."""
 
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
 
@@ -521,6 +525,8 @@ class Resolver:
         elif kind == "SUP":
             if name == "delta" and components:
                 components.append(index)
+            elif base in self.table.layered and index.letter in _LAYER_LABELS:
+                family.append(ex.Index(LAST, _LAYER_LABELS[index.letter]))
             elif base in self.table.layered:
                 name += f"[{index}]"
             else:

@@ -171,7 +171,7 @@ def _clean(tokens: list[Token]) -> list[Token]:
     out: list[Token] = []
     depth = 0
     related = False
-    tokens = _opened([token for token in tokens if token.kind != "ALIGN"])
+    tokens = _unbraced(_opened([token for token in tokens if token.kind != "ALIGN"]))
     for place, token in enumerate(tokens):
         depth += (token.kind == "BEGIN") - (token.kind == "END")
         if depth == 0 and token.kind == "AMP":
@@ -210,6 +210,28 @@ def _opened(tokens: list[Token]) -> list[Token]:
                 continue
         place += 1
     return tokens
+
+
+def _unbraced(tokens: list[Token]) -> list[Token]:
+    """Drop braces that print nothing and hold no script: a reader does not see them group."""
+    drop: set[int] = set()
+    stack: list[tuple[int, int]] = []
+    wanted = 0
+    for place, token in enumerate(tokens):
+        if token.kind in ("FRAC", "ACC", "SQRT"):
+            wanted = 2 if token.kind == "FRAC" else 1
+        elif token.kind == "LBRACE":
+            stack.append((place, wanted))
+            wanted = 0
+        elif token.kind == "RBRACE" and stack:
+            start, argument = stack.pop()
+            wanted = max(argument - 1, 0)
+            following = tokens[place + 1].kind if place + 1 < len(tokens) else ""
+            if not argument and following not in ("SUP", "SUB", "PRIME"):
+                drop |= {start, place}
+        else:
+            wanted = 0
+    return [token for place, token in enumerate(tokens) if place not in drop]
 
 
 def _without_prose(tokens: list[Token]) -> list[Token]:

@@ -15,13 +15,16 @@ from gradcheck.derivations.rows import Row
 from gradcheck.derivations.scripts import Piece, pieces
 from gradcheck.derivations.tokens import Token
 
-__all__ = ["FUNCTIONS", "SymbolTable", "infer", "name_of", "sub_nodes"]
+__all__ = ["FUNCTIONS", "LAST", "SymbolTable", "infer", "name_of", "sub_nodes"]
 
 FUNCTIONS = frozenset(
     "softmax Softmax exp log ln tanh sinh cosh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace sin cos tan max min "
     "softplus sum mean sqrt norm var vec erf gelu silu sgn arctan sec csc cot det".split()
 )
 """Words that are functions wherever they stand."""
+
+LAST = "@"
+"""The index letter that stands for the last layer where a document labels it `o`."""
 
 _USUAL_FUNCTIONS = frozenset("f g h F sigma phi psi varphi s Sigma".split())
 """Letters that are functions where a bracket follows, unless the document defines them as a value."""
@@ -44,6 +47,7 @@ class SymbolTable:
         called: names written once with their variables, as `C(W, b)`.
         matrices, vectors: names that occur with two, with one component index.
         labelled: names whose single subscript letters are labels (`W_f`, `W_o`), not components.
+        ranks: for (name, whether it has a family index), the numbers of component indices seen.
         samples: letters that count the examples of a batch (`sum_x C_x`).
         per_sample: names that keep such a letter as a label, beside the same name without it.
         distributions: names whose elements sum to one.
@@ -71,6 +75,7 @@ class SymbolTable:
     aliases: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
+    ranks: dict[tuple[str, bool], set[int]] = field(default_factory=lambda: defaultdict(set))
     samples: set[str] = field(default_factory=set)
     per_sample: set[str] = field(default_factory=set)
     distributions: set[str] = field(default_factory=set)
@@ -147,6 +152,7 @@ def sub_nodes(node: syntax.Node | None) -> Iterator[syntax.Node]:
 def infer(rows: Sequence[Row]) -> SymbolTable:
     """Return the symbol table of a document."""
     table = SymbolTable()
+    table.last_letters.add(LAST)
     for row in rows:
         for node in _row_nodes(row):
             _note_indices(node, row.block, table)
@@ -382,6 +388,7 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
                     name = name_of(left.base if isinstance(left, syntax.Scripted) else left)
                     if found and name and table.arrays:
                         (table.matrices if len(found) == 2 else table.vectors).add(name)
+                        table.ranks[name, bool(scripts_of(left))].add(len(found))
             if not isinstance(node, syntax.Scripted | syntax.Accented):
                 continue
             base = node.base if isinstance(node, syntax.Scripted) else node
@@ -407,6 +414,16 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
             ]
             if len(single) == 1 and single[0] not in _COMPONENT_LETTERS | table.family_letters:
                 table.labelled.add(name)
+            layered = any(
+                piece.kind == "index"
+                and piece.index is not None
+                and (piece.bracketed or (piece.index.letter is not None and table.is_family(piece.index.letter, row.block)))
+                for _, found in _script_pieces(node)
+                for piece in found
+            )
+            labels = name in table.labelled or (single and single[0] in table.samples)
+            if count and not (count == 1 and labels):
+                table.ranks[name, layered].add(min(count, 2))
             if count == 1:
                 table.vectors.add(name)
             elif count == 2:
