@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from gradcheck.errors import UsageError
-from gradcheck.oracles.kinks import level_jumps, near_kink, one_sided
+from gradcheck.oracles.kinks import level_jumps, merged, near_kink, one_sided
 from gradcheck.oracles.window_search import NOISE_SPREAD, SUSPICIOUS, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
@@ -142,7 +142,7 @@ def _examine(search: WindowSearch, jitter: float) -> Derivative:
     if window is not None and 0.0 in search.limits:
         return _at_an_edge(window, search.limits, "0 is an end of the declared domain")
     if window is not None and window.low < 0 < window.high:
-        convincing = window.relative_bound <= SUSPICIOUS or window.flat or search.only_noise
+        convincing = window.relative_bound <= SUSPICIOUS or window.flat or search.credible_noise
         if convincing:
             return _smooth(window, search.windows)
     return _examine_sides(search, window, jitter)
@@ -159,8 +159,10 @@ def _examine_sides(search: WindowSearch, around: Window | None, jitter: float) -
     if math.isinf(left.bound) or math.isinf(right.bound):
         return _not_finite("the slope grows without bound")
     if not left.contradicts(right):
-        windows = [window for window in (around, left, right) if window is not None]
-        return _smooth(min(windows, key=lambda window: window.bound), search.windows)
+        both = merged(left, right)
+        if around is None or both.bound < around.bound:
+            return _smooth(both, search.windows)
+        return _smooth(around, search.windows)
     clear = near_kink(search, left, right) if search.windows else None
     if clear is not None:
         return _smooth(clear, search.windows, f"a kink lies near, beyond |t| = {clear.half:.2g}")

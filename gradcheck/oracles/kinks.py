@@ -12,7 +12,7 @@ from dataclasses import replace
 from gradcheck.oracles.window_search import NARROWEST, TELLING, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
-__all__ = ["level_jumps", "near_kink", "one_sided"]
+__all__ = ["level_jumps", "merged", "near_kink", "one_sided"]
 
 TELLING_MARGIN = 4.0
 """How much smaller than the difference of slopes the bound of a window is that tells one."""
@@ -41,6 +41,19 @@ def _side(search: WindowSearch, limits: tuple[float, float], jitter: float) -> W
 def level_jumps(left: Window, right: Window) -> bool:
     """Whether the limits of f from both sides differ, so that f has no slope at 0 at all."""
     return abs(left.level - right.level) > left.level_bound + right.level_bound
+
+
+def merged(left: Window, right: Window) -> Window:
+    """Return the window of both sides together, with a bound that holds for the slopes of both."""
+    half_gap = abs(left.slope - right.slope) / 2
+    return replace(
+        right,
+        low=left.low,
+        slope=left.slope / 2 + right.slope / 2,
+        bound=half_gap + max(left.bound, right.bound),
+        tail=max(left.tail, right.tail),
+        magnitude=max(left.magnitude, right.magnitude),
+    )
 
 
 def near_kink(search: WindowSearch, left: Window, right: Window) -> Window | None:
