@@ -92,6 +92,12 @@ class _Line:
         ]
         self.base = [np.asarray(value) for _, value in trees.leaves(self.claim.output)]
         self.low, self.high = self._limits()
+        self.places = {variable.path: variable.value for variable in self.variables}
+        self.leaves = [
+            leaf
+            for name, tree in zip(self.rule.input_names, self.claim.point.inputs, strict=True)
+            for leaf in trees.leaves(tree, name)
+        ]
 
     def examine(self) -> tuple[Array, Array]:
         """Return the true gradient and its bound, flat, over all variables."""
@@ -136,12 +142,12 @@ class _Line:
             bound[entries] = derivative.bound / np.abs(direction[entries])
             return
         with np.errstate(all="ignore"):
-            residual = abs(
-                float(np.sum(self.claimed[entries] * direction[entries])) - derivative.value
-            )
-        if residual <= derivative.bound:
-            true[entries] = self.claimed[entries]
-            bound[entries] = (residual + derivative.bound) / np.abs(direction[entries])
+            claimed = float(np.sum(self.claimed[entries] * direction[entries]))
+        residual = claimed - derivative.value
+        if abs(residual) <= derivative.bound:
+            # Whichever entry the residual is due to, it is off by no more than this.
+            true[entries] = self.claimed[entries] - residual / direction[entries]
+            bound[entries] = (abs(residual) + derivative.bound) / np.abs(direction[entries])
             return
         half = entries.size // 2
         order = self.rng.permutation(entries)
@@ -176,23 +182,10 @@ class _Line:
     def _value_at(self, t: float, direction: Array) -> float:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""
         self.evaluations += 1
-        moved = self.x + t * direction
-        parts = iter(
-            np.split(moved, np.cumsum([variable.value.size for variable in self.variables])[:-1])
-        )
-        paths = {variable.path: variable.value for variable in self.variables}
-        inputs = []
-        for name, tree in zip(self.rule.input_names, self.claim.point.copy().inputs, strict=True):
-            values = [
-                next(parts).reshape(paths[path].shape).astype(paths[path].dtype)
-                if path in paths
-                else value
-                for path, value in trees.leaves(tree, name)
-            ]
-            inputs.append(trees.rebuild(tree, values))
+        inputs = self._inputs_at(self.x + t * direction)
         try:
             with np.errstate(all="ignore"):
-                output = self.rule.primal(tuple(inputs))
+                output = self.rule.primal(inputs)
                 total = np.longdouble(0)
                 for weight, base, (_, value) in zip(
                     self.cotangent, self.base, trees.leaves(output), strict=True
@@ -203,6 +196,20 @@ class _Line:
         except Exception:
             return float("nan")
         return float(total)
+
+    def _inputs_at(self, x: Array) -> tuple[Any, ...]:
+        """Return the point's inputs, as new arrays, with the differenced variables at `x`."""
+        start, values = 0, []
+        for path, leaf in self.leaves:
+            variable = self.places.get(path)
+            if variable is None:
+                values.append(leaf.copy() if isinstance(leaf, np.ndarray) else leaf)
+            else:
+                stop = start + variable.size
+                values.append(x[start:stop].reshape(variable.shape).astype(variable.dtype))
+                start = stop
+        moved: tuple[Any, ...] = trees.rebuild(self.claim.point.inputs, values)
+        return moved
 
     def _contraction(self) -> float:
         with np.errstate(all="ignore"):
