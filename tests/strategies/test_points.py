@@ -75,7 +75,7 @@ def test_a_lost_transpose_shrinks_to_a_readable_matrix() -> None:
 
 
 def test_every_style_meets_every_input_and_the_label_tells() -> None:
-    labels = " ".join(point.label for point in drawn_from(affine_rule(), 200))
+    labels = " ".join(point.label for point in drawn_from(affine_rule(), 600))
     for style in COTANGENT_STYLES:
         assert f"cotangent {style}" in labels
     for name in ("x", "w", "b"):
@@ -86,12 +86,12 @@ def test_every_style_meets_every_input_and_the_label_tells() -> None:
 def test_about_half_of_the_points_are_plain_in_every_array() -> None:
     plain = [
         point
-        for point in drawn_from(affine_rule(), 200)
+        for point in drawn_from(affine_rule(), 400)
         if not any(
             style in point.label for style in ("special", "large", "small", "integers", "one-hot")
         )
     ]
-    assert 60 < len(plain) < 160
+    assert 100 < len(plain) < 340
 
 
 def test_every_choice_is_visited_and_fits_the_sizes() -> None:
