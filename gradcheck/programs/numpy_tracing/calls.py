@@ -158,6 +158,8 @@ def call(
     recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
     """Do what `function(*arguments, **keywords)` does; the entry point of `__array_function__`."""
+    if isinstance(function, np.ufunc):
+        return _ufunc_call(recorder, function, arguments, keywords)
     entry = ENTRIES.get(function)
     if entry is not None:
         return _call_entry(recorder, function, entry, arguments, keywords)

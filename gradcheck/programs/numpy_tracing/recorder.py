@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ from gradcheck.programs.numpy_tracing.traced import Buffer, Traced, TracedArray,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from gradcheck.programs.numpy_tracing.clones import Clones
 
@@ -40,6 +42,9 @@ would cost more than ten seconds at every new shape."""
 CONSTANT_BYTES_LIMIT = 2**28
 """Bytes of constants (labels, masks, copies of buffers) that one tape may keep: 256 MiB, so that a
 few tapes fit into the memory of a small machine."""
+
+CALLER_OF_USER_CODE = os.path.join("numpy_tracing", "trace.py")
+"""Where the search for the user's line ends: further out is code that asked for the trace."""
 
 ACTIVE: ContextVar[Recorder | None] = ContextVar("gradcheck_recorder", default=None)
 
@@ -65,6 +70,7 @@ class Recorder:
         self._buffers: WeakValueDictionary[int, Buffer] = WeakValueDictionary()
         self._guarded: set[Ref] = set()
         self._constant_bytes = 0
+        self._line: str | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -168,8 +174,8 @@ class Recorder:
             self.stop("an array is used in another thread, or after its trace has ended")
         if len(self.tape.calls) >= CALL_LIMIT:
             self.stop(f"the run makes more than {CALL_LIMIT} array operations; use smaller sizes")
-        kind = _kind_of(result)
-        return self.tape.append(Call(function, arguments, keywords, kind, user_line()))
+        self._line = user_line() or self._line  # outputs are read after the user's code has ended
+        return self.tape.append(Call(function, arguments, keywords, _kind_of(result), self._line))
 
     def emit(
         self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], result: Any
@@ -292,10 +298,8 @@ class Recorder:
         indexing.set_item(self, array, index, value)
 
     def reshaped_in_place(self, array: TracedArray, shape: Any) -> NDArray[Any]:
-        view = array.concrete.view()
-        view.shape = self.concrete(shape)
         array.seen = None
-        return view
+        return np.asarray(array.concrete.reshape(self.concrete(shape), copy=False))
 
     def overwriting(self, array: TracedArray, depends: Any) -> Callable[[Ref | None], None]:
         """Announce that the memory of `array` is about to change.
@@ -344,11 +348,14 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def user_line() -> str | None:
     """Return the innermost line of the user's own code that is running, as `path:line`."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if is_users_file(frame.f_code.co_filename):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        path = frame.f_code.co_filename
+        if is_users_file(path):
+            return f"{path}:{frame.f_lineno}"
+        if path.endswith(CALLER_OF_USER_CODE):
+            return None
+        frame = frame.f_back
     return None
 
 

@@ -98,7 +98,8 @@ def lowers(
 
     def register(rule: F) -> F:
         parameters = list(inspect.signature(rule).parameters.values())[1:]
-        names = tuple(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL)
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = tuple(p.name for p in parameters if p.kind in positional)
         rest = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         taken = arrays if arrays is not None else names[: 0 if sequences or rest else 1]
         entry = Entry(names, frozenset(taken), frozenset(sequences), rest, rule, may_view)
