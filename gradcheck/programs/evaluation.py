@@ -71,8 +71,8 @@ def evaluate(
     >>> evaluate(program, [np.array(0.0)])
     [array(0.)]
     """
-    steps = compile_jaxpr(closed_jaxpr, arithmetic)
     with np.errstate(all="ignore"):
+        steps = compile_jaxpr(closed_jaxpr, arithmetic)
         values = [
             _entered(value, expected, arithmetic)
             for value, expected in zip(inputs, steps.input_types, strict=True)

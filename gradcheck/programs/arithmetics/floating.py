@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ HALF_FORMATS = ("float16", "bfloat16")
 """Formats in which XLA computes by rounding every result of a float32 computation."""
 
 
+GAMMA_ROUNDINGS: dict[str, Function] = {
+    # Near their zeros the gamma functions are right to an absolute, not a relative error.
+    "lgamma": lambda size, _: 20 * (1 + size),
+    "digamma": lambda size, _: 20 * (1 + size),
+}
+"""Error of scipy's functions, absolute, in units of the unit roundoff."""
+
+
 class Floating(Arithmetic):
     """NumPy's numbers of one precision.
 
@@ -33,6 +42,7 @@ class Floating(Arithmetic):
     """
 
     elementwise = REAL
+    roundings: Mapping[str, Callable[..., Any]] = MappingProxyType(GAMMA_ROUNDINGS)
 
     def __init__(self, precision: str | None) -> None:
         super().__init__()

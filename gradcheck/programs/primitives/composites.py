@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.indexing import scatter_places
+from gradcheck.programs.primitives.substitution import SUBSTITUTIONS
 from gradcheck.programs.primitives.windows import Windows, windows_of
 
 __all__ = ["COMPOSITES"]
@@ -253,4 +254,4 @@ COMPOSITES: dict[str, Callable[[Operation, Any], Function]] = {
     "scatter_add": _scatter_add,
     "scatter_mul": _scatter_mul,
     "square": _square,
-}
+} | SUBSTITUTIONS

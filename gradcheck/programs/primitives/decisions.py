@@ -70,14 +70,14 @@ class Branching:
 
 def _overlap(_: Array, values: Sequence[Array], radii: Sequence[Array]) -> Array:
     (a, b), (r, s) = values, radii
-    # Equal infinities have no difference; they are a tie all the same.
-    return np.asarray((np.abs(a - b) <= r + s) | (a == b))
+    # Written so that NaN, of equal infinities or of a lost bound, comes out undecided.
+    return np.asarray(~(np.abs(a - b) > r + s))
 
 
 def _overlap_but_differ(_: Array, values: Sequence[Array], radii: Sequence[Array]) -> Array:
     (a, b), (r, s) = values, radii
     # `x == max(x)` compares a number with itself, which no error can change.
-    return np.asarray((np.abs(a - b) <= r + s) & (a != b))
+    return np.asarray(~(np.abs(a - b) > r + s) & (a != b))
 
 
 def _compare(test: Any, undecided: Any) -> Callable[[Operation], Branching]:
