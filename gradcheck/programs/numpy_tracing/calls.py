@@ -160,6 +160,8 @@ def call(
     """Do what `function(*arguments, **keywords)` does; the entry point of `__array_function__`."""
     if isinstance(function, np.ufunc):
         return _ufunc_call(recorder, function, arguments, keywords)
+    if function is np.where and len(arguments) == 1:
+        function = np.nonzero
     entry = ENTRIES.get(function)
     if entry is not None:
         return _call_entry(recorder, function, entry, arguments, keywords)

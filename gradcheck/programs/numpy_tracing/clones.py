@@ -50,6 +50,7 @@ class Clones:
     def __init__(self, recorder: Recorder | None = None) -> None:
         self._recorder = recorder
         self._copies: dict[int, Any] = {}
+        self._library: dict[int, Callable[..., Any]] = {}
         self._originals: list[Any] = []
         self._globals: dict[int, dict[str, Any]] = {}
         self._pending: list[Callable[[], None]] = []
@@ -66,11 +67,11 @@ class Clones:
 
     def of_library(self, function: types.FunctionType) -> Callable[..., Any]:
         """Return a copy of a library's Python function that is traced like the user's code."""
-        if id(function) not in self._copies:
-            self._function(function)
+        if id(function) not in self._library:
+            self._library[id(function)] = self._rebuilt(function)
+            self._originals.append(function)
             self._fill_pending()
-        copied: Callable[..., Any] = self._copies[id(function)]
-        return copied
+        return self._library[id(function)]
 
     def _fill_pending(self) -> None:
         if self._is_filling:
@@ -117,12 +118,8 @@ class Clones:
                 return maker
         if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
             return self._cached_function
-        if callable(value) and not isinstance(value, type):
-            owner = getattr(value, "__self__", None)
-            if is_library(getattr(value, "__module__", None) or "") or isinstance(
-                owner, np.random.RandomState
-            ):
-                return self._library_function
+        if callable(value) and is_library(getattr(value, "__module__", None) or ""):
+            return self._library_function
         return self._instance if is_users(_home(type(value))) else None
 
     # Functions
@@ -137,7 +134,10 @@ class Clones:
             return function
         return self._remember(function, numpy_function(self._recorder, function))
 
-    def _function(self, function: types.FunctionType) -> types.FunctionType:
+    def _function(self, function: types.FunctionType) -> Any:
+        return self._remember(function, self._rebuilt(function))
+
+    def _rebuilt(self, function: types.FunctionType) -> types.FunctionType:
         is_private = is_users(function.__globals__) or is_library(
             function.__globals__.get("__name__", "")
         )
@@ -146,7 +146,6 @@ class Clones:
         copied = types.FunctionType(
             function.__code__, names, function.__name__, None, cells if cells else None
         )
-        self._remember(function, copied)
         self._pending.append(lambda: self._fill_function(function, copied, is_private))
         return copied
 
@@ -193,6 +192,10 @@ class Clones:
         return names
 
     def _method(self, method: types.MethodType) -> Any:
+        if isinstance(method.__self__, (np.random.Generator, np.random.RandomState)):
+            if method.__self__ is GLOBAL_RANDOM_STATE:
+                return self._library_function(method)
+            return getattr(self._copy(method.__self__), method.__name__)
         return types.MethodType(self._copy(method.__func__), self._copy(method.__self__))
 
     def _partial(self, value: Any) -> Any:
@@ -366,6 +369,9 @@ class RunningGenerator:
 
     send = __next__
 
+
+GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]  # noqa: NPY002
+"""The hidden generator whose methods are the functions of `np.random`."""
 
 CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 

@@ -19,7 +19,7 @@ from gradcheck.programs.numpy_tracing.origins import is_users_file
 from gradcheck.programs.numpy_tracing.randomness import preserved, state_of
 from gradcheck.programs.numpy_tracing.recorder import Recorder, TracingStopped
 from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
-from gradcheck.programs.numpy_tracing.tape import Guard, Tape, fill
+from gradcheck.programs.numpy_tracing.tape import Guard, Kind, Tape, fill
 
 __all__ = ["Trace", "is_number", "trace", "variables_of"]
 
@@ -48,6 +48,13 @@ class Trace:
     def guards(self) -> tuple[Guard, ...]:
         """The values that decided the course of the run, each with its outcome and line."""
         return tuple(self._tape.guards)
+
+    @property
+    def dtypes(self) -> set[Any]:
+        """The floating dtypes that occur in the run."""
+        kinds = [*self._tape.inputs, *(call.kind for call in self._tape.calls)]
+        found = {part.dtype for kind in kinds for part in _parts_of(kind)}
+        return {dtype for dtype in found if dtype.kind in "fc" or "float" in dtype.name}
 
     def holds_at(self, arguments: tuple[Any, ...]) -> bool:
         """Say whether the program is that of the function at other arguments as well.
@@ -109,6 +116,10 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Trace:
     lines = tuple(source_line(equation.source_info) for equation in jaxpr.jaxpr.eqns)
     kept = trees.map_leaves(_copied, (arguments, trees.map_leaves(unwrap, output)))
     return Trace(jaxpr, kept[1], is_random, lines, recorder.tape, kept[0], results)
+
+
+def _parts_of(kind: Any) -> list[Kind]:
+    return [kind] if isinstance(kind, Kind) else [p for part in kind for p in _parts_of(part)]
 
 
 def variables_of(arguments: tuple[Any, ...]) -> list[Any]:

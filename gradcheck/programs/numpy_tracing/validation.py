@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gradcheck import trees
 from gradcheck.errors import Abstention
 from gradcheck.programs.compat import enable_x64
+from gradcheck.programs.arithmetics.floating import AS_TRACED
 from gradcheck.programs.evaluation import evaluate
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
@@ -41,8 +42,16 @@ ROUNDING_STEPS = 2**14
 formula in another order may differ. Sums of some thousand terms stay far below it, and a wrong
 program differs by much more."""
 
+REPETITION_STEPS = 64
+"""Likewise where the same NumPy calls are repeated: only a threaded product of matrices may add in
+another order."""
+
 DIFFERENCE_STEPS = (1e-4, 1e-5, 1e-3, 1e-6)
 """Steps of the central difference, relative to the largest input; one that fits is enough."""
+
+NOISE_FACTOR = 100
+"""Rounding errors of an output that a difference may carry: sums of some thousand terms lose about
+as many as the root of their number."""
 
 DIFFERENCE_TOLERANCE = 1e-3
 """Relative disagreement of the program's derivative with the finite difference that is taken for
@@ -69,7 +78,8 @@ def validated_trace(
     with preserved([source for source, _ in sources.random_sources]):
         untraced = _run(function, arguments)  # last of all, for it may change state for good
     _compare("the recorded", recorded.outputs, "the untraced", untraced, 0)
-    _compare("the lowered", _evaluated(recorded, arguments), "the untraced", untraced, ROUNDING_STEPS)
+    lowered = _evaluated(recorded, arguments)
+    _compare("the lowered", lowered, "the untraced", untraced, ROUNDING_STEPS * _unit(recorded))
     return recorded
 
 
@@ -82,7 +92,7 @@ def _check_elsewhere(
 ) -> None:
     """Compare program and function at a second point on the same branches."""
     towards = _perturbed(arguments, rng) if fresh is None else fresh
-    broken = None
+    broken, unit = None, _unit(recorded)
     for fraction in APPROACHES:
         point = _between(arguments, towards, fraction)
         broken = recorded.broken_guard(point)
@@ -96,10 +106,10 @@ def _check_elsewhere(
             continue
         replayed = recorded.replay(point)
         _compare(
-            "the recorded run, repeated at a second point,", replayed, "untraced", untraced, 64
+            "the recorded run, repeated at a second point,", replayed, "untraced", untraced, REPETITION_STEPS * unit
         )
         lowered = _evaluated(recorded, point)
-        _compare("the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS)
+        _compare("the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit)
         _check_derivative(function, recorded, point, rng)
         return
     if broken is not None:
@@ -128,10 +138,10 @@ def _check_derivative(
         except Exception:  # outside of the function's domain, perhaps
             continue
         difference = (above - below) / (2 * step * scale)
-        noise = 2 * np.finfo(float).eps * max(np.max(np.abs(above), initial=0), 0) / (step * scale)
+        noise = _unit(recorded) * np.max(np.abs(above), initial=0) / (step * scale)
         error = float(np.max(np.abs(difference - slope), initial=0))
         size = float(max(np.max(np.abs(slope), initial=0), np.max(np.abs(difference), initial=0)))
-        if not error > DIFFERENCE_TOLERANCE * size + 100 * noise:
+        if not error > DIFFERENCE_TOLERANCE * size + NOISE_FACTOR * noise:
             return
         worst = int(np.argmax(np.abs(difference - slope)))
         closest = min(closest, (error, float(abs(slope[worst])), float(abs(difference[worst]))))
@@ -149,11 +159,11 @@ def _directional_derivative(
     with enable_x64():
         kinds = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values]
         program = jax.make_jaxpr(lambda at, along: jax.jvp(run, at, along)[1])(kinds, kinds)
-    return _flat(evaluate(program, [*values, *direction]))
+    return _flat(evaluate(program, [*values, *direction], AS_TRACED))
 
 
 def _evaluated(recorded: Trace, arguments: tuple[Any, ...]) -> Any:
-    values = iter(evaluate(recorded.jaxpr, variables_of(arguments)))
+    values = iter(evaluate(recorded.jaxpr, variables_of(arguments), AS_TRACED))
     return trees.map_leaves(
         lambda leaf: next(values) if is_number(leaf) else leaf, recorded.outputs
     )
@@ -174,8 +184,13 @@ def _run_copy(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         return unwrap(_run(Clones().convert(function), arguments))
 
 
-def _compare(what: str, one: Any, other_what: str, other: Any, rounding_steps: int) -> None:
-    """Abstain where two outputs differ by more than so many rounding errors, and say where."""
+def _unit(recorded: Trace) -> float:
+    """Return the relative rounding error of the narrowest floating dtype that the run has used."""
+    return max((float(jax.numpy.finfo(dtype).eps) for dtype in recorded.dtypes), default=0.0)
+
+
+def _compare(what: str, one: Any, other_what: str, other: Any, tolerance: float) -> None:
+    """Abstain where two outputs differ by more, relative to the largest entry, and say where."""
     ones, others = trees.leaves(one), trees.leaves(other)
     if [path for path, _ in ones] != [path for path, _ in others]:
         raise Abstention(f"{what} and {other_what} code return different structures")
@@ -188,7 +203,7 @@ def _compare(what: str, one: Any, other_what: str, other: Any, rounding_steps: i
                 f"{what} and {other_what} code part at output{path}: "
                 f"{a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}"
             )
-        differs = ~_agree(a, b, rounding_steps)
+        differs = ~_agree(a, b, tolerance)
         if np.any(differs):
             index = tuple(int(i) for i in np.argwhere(differs)[0])
             place = f"{path}[{', '.join(map(str, index))}]" if index else path
@@ -197,12 +212,12 @@ def _compare(what: str, one: Any, other_what: str, other: Any, rounding_steps: i
             )
 
 
-def _agree(a: NDArray[Any], b: NDArray[Any], rounding_steps: int) -> Any:
+def _agree(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> Any:
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not rounding_steps:
+    if not tolerance:
         return same
     finite = np.abs(b[np.isfinite(b)])
-    allowed = rounding_steps * float(np.finfo(b.dtype).eps) * float(np.max(finite, initial=0))
+    allowed = tolerance * float(np.max(finite, initial=0))
     with np.errstate(invalid="ignore"):
         return same | (np.abs(a - b) <= allowed)
 
