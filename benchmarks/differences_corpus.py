@@ -6,6 +6,7 @@ rule by hand, in extended precision where the platform has it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ ELEMENTARY = [
     (lambda z: 1 / (3 + z * z), lambda z: -2 * z / (3 + z * z) ** 2),
     (lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z)),
     (lambda z: np.sqrt(1 + z * z), lambda z: z / np.sqrt(1 + z * z)),
-    (lambda z: z, lambda z: 1.0),
+    (lambda z: z, np.ones_like),
     (lambda z: z * z, lambda z: 2 * z),
 ]
 
@@ -85,9 +86,24 @@ def oscillating(rng) -> Case:
 def extreme_scales(rng) -> Case:
     f, slope = elementary_parts(rng)
     size, unit = log_uniform(rng, 1e-150, 1e150), log_uniform(rng, 1e-150, 1e150)
-    return smooth(
-        lambda t: size * f(t / unit), EXTENDED(size) * EXTENDED(slope) / unit, scale=unit
-    )
+    return smooth(lambda t: size * f(t / unit), EXTENDED(size) * EXTENDED(slope) / unit, scale=unit)
+
+
+def misjudged_scale(rng) -> Case:
+    f, slope = elementary_parts(rng)
+    return smooth(f, slope, scale=log_uniform(rng, 1e-4, 1e4))
+
+
+def several_kinks(rng) -> Case:
+    """Kinks on both sides, at distances of every order, and a jump further out."""
+    f, slope = elementary_parts(rng)
+    places = rng.choice([-1.0, 1.0], 8) * 10.0 ** rng.uniform(-7, 0, 8)
+    bends, jump = rng.normal(size=8), rng.normal() * (np.arange(8) == 0)
+
+    def kinked(t: float) -> float:
+        return float(f(t) + np.sum(np.maximum(t - places, 0) * bends + (t > places) * jump))
+
+    return smooth(kinked, slope + bends[places < 0].sum())
 
 
 EDGES = [
@@ -211,8 +227,7 @@ def network(rng, activation, dtype=np.float64, width: int = 8) -> Case:
     function, slope = activation
     sizes = rng.integers(1, width, size=rng.integers(2, 5))
     weights = [
-        (rng.normal(size=(m, n)) / math.sqrt(m)).astype(dtype)
-        for m, n in zip(sizes, sizes[1:], strict=False)
+        (rng.normal(size=(m, n)) / math.sqrt(m)).astype(dtype) for m, n in itertools.pairwise(sizes)
     ]
     biases = [(rng.normal(size=n) / 2).astype(dtype) for n in sizes[1:]]
     x, direction = rng.normal(size=sizes[0]).astype(dtype), rng.normal(size=sizes[0])
@@ -262,12 +277,14 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Case]] = {
     "sums and products": sums_and_products,
     "oscillating": oscillating,
     "scales 1e-150 to 1e150": extreme_scales,
+    "scale misjudged by 1e±4": misjudged_scale,
     "near a domain edge": domain_edges,
     "smooth networks": smooth_network,
     "softmax": softmax,
     "layer norm": layer_norm,
     "relu networks": relu_network,
     "at and near kinks": near_kink,
+    "among kinks and jumps": several_kinks,
     "float32 networks": float32_network,
     "float32, float16 values": rounded_values,
     "deterministic noise": noisy,

@@ -71,6 +71,8 @@ class Derivative:
 
         At a kink the subdifferential, widened by the bounds of both sides.
         """
+        if math.isinf(self.bound):
+            return -math.inf, math.inf
         if self.status == "kink" and self.left is not None and self.right is not None:
             sides = (self.left, self.right)
             return (
@@ -92,6 +94,7 @@ def estimate_derivative(
     limits: tuple[float, float] = (-math.inf, math.inf),
     rounding: float | Callable[[float], float] | None = None,
     same_cell: Callable[[float], bool] | None = None,
+    finest: float = 0.0,
     rng: np.random.Generator,
 ) -> Derivative:
     """Estimate the derivative of `f` at 0, and bound the error of the estimate.
@@ -107,6 +110,8 @@ def estimate_derivative(
         rounding: the absolute rounding error of one value of f, or a function of t that gives it;
             None where it is not known. Larger noise is recognised in any case.
         same_cell: whether f takes the same branches at t as at 0 (f itself is not called for it).
+        finest: the least half window, in units of t: where f rounds x + t d, a small multiple of
+            the rounding of x over d, below which t says less and less of the change of x.
         rng: places the points.
 
     Raises:
@@ -132,7 +137,7 @@ def estimate_derivative(
         return float(f(t))
 
     error = rounding(0.0) if callable(rounding) else rounding
-    search = WindowSearch(counted, scale, limits, error, same_cell)
+    search = WindowSearch(counted, scale, limits, error, same_cell, finest)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)
 

@@ -49,6 +49,10 @@ WIDEST = 8.0
 NARROWEST = 1e-25
 """The narrowest half window, relative to `scale`; float64 cannot tell x + t from x long before."""
 
+PEEK = 4096.0
+"""Where f is flat, one look is taken at so much narrower a window: over one that is far too wide a
+narrow peak of f lies between the points."""
+
 GUARD_FACTOR = 4.0
 """A guard of a branch draws an end of the window nearer by this factor until it holds."""
 
@@ -76,7 +80,8 @@ class WindowSearch:
     """Windows of `f` around 0 that keep inside `limits` and inside the cell of 0.
 
     `limits` is the open interval of t where f may be evaluated; an end at 0 makes the search one of
-    a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0.
+    a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0. No
+    window is narrower than `finest` to either side.
     """
 
     f: Callable[[float], float]
@@ -84,6 +89,7 @@ class WindowSearch:
     limits: tuple[float, float]
     rounding: float | None
     same_cell: Callable[[float], bool] | None = None
+    finest: float = 0.0
     windows: list[Window] = field(default_factory=list)
 
     def run(self, jitter: float) -> Window | None:
@@ -94,6 +100,7 @@ class WindowSearch:
             return None
         if first.flat:
             self.visit(self.scale * jitter)
+            self.visit(first.half / PEEK)
         elif first.relative_bound > SATISFACTORY:
             self._narrow(first)
             if self.best.flat or self.best.half >= first.half:
@@ -138,7 +145,7 @@ class WindowSearch:
         """Fit one more window, `half` to either side as far as the limits and the cell allow."""
         low = self._within_cell(max(-half, INSIDE * self.limits[0]))
         high = self._within_cell(min(half, INSIDE * self.limits[1]))
-        if not low < high:
+        if not low < high or high - low < 2 * self.finest:
             return None
         window = fit_window(self.f, low, high, self.rounding)
         if window is not None:

@@ -94,6 +94,20 @@ def test_the_window_keeps_to_the_cell_that_the_guard_names():
     assert abs(derivative.value - 1.0) <= derivative.bound < 1e-9
 
 
+def test_no_window_is_narrower_than_the_finest_step_that_means_something():
+    """x + t is rounded to a multiple of 1e-8 here; below that t and the change of x differ."""
+    visited = []
+
+    def f(t):
+        visited.append(t)
+        return float(np.sqrt(1e-3 + round(t, 8)))
+
+    derivative = estimate(f, finest=1e-6)
+    assert derivative.allows(0.5 / math.sqrt(1e-3))
+    assert max(abs(t) for t in visited[-12:]) > 0.9e-6
+    assert min(max(abs(t) for t in visited[i : i + 12]) for i in range(0, len(visited), 12)) > 9e-7
+
+
 @pytest.mark.parametrize(
     ("dtype", "resolution"), [(np.float32, 1e-4), (np.float16, 0.2)], ids=["float32", "float16"]
 )
