@@ -176,3 +176,17 @@ def test_choices_that_are_no_whole_numbers_are_no_sizes() -> None:
     contract = of(x="N", mode=one_of("same", "valid"), axis=one_of(0, -1))
     assert contract.arguments == {}
     assert contract.choices == {"mode": ("same", "valid"), "axis": (0, -1)}
+
+
+def test_names_without_requirements_do_not_slow_the_search_for_sizes() -> None:
+    contract = of(x="H A B C", w="H-k-9")
+    assert contract.problem.smallest({}) == {"H": 11, "A": 1, "B": 1, "C": 1, "k": 1}
+
+
+def test_a_range_of_integers_asks_for_sizes_that_leave_one() -> None:
+    contract = of(x="C", labels=integers("N", below="C", at_least=2))
+    assert contract.problem.smallest({}) == {"C": 3, "N": 1}
+
+
+def test_a_flag_is_no_size() -> None:
+    assert of(x="N keep", keep=one_of(True, False)).arguments == {}

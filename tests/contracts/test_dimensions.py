@@ -167,6 +167,7 @@ def test_a_solution_gives_the_value_that_was_asked_for(text: str, n: int, k: int
         ("N", 0),
         ("7", 0),
         ("N*(H+1)", 1),
+        ("3*H-H", 1),
     ],
 )
 def test_the_degree_in_a_name_tells_whether_it_can_be_solved_for(

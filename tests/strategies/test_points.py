@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck import elements, gradient, integers, one_of, positive, vjp
+from gradcheck import constant, elements, gradient, integers, one_of, positive, vjp
 from gradcheck.errors import RuleError, UsageError
 from gradcheck.rules import Point, Rule
 from gradcheck.strategies import point_at, points
@@ -164,6 +164,14 @@ def test_a_forward_that_writes_into_its_input_does_not_change_the_point() -> Non
 
     point = hypothesis.find(points(vjp(doubles, nothing, x="N")), lambda point: True)
     assert point.inputs[0].tolist() == [1.0]
+
+
+def test_a_declared_constant_is_handed_out_as_a_copy() -> None:
+    table = np.arange(3.0)
+    rule = vjp(lambda x, table: x * table[0], nothing, x="N", table=constant(table))
+    for point in (point_at(rule), hypothesis.find(points(rule), lambda point: True)):
+        assert np.array_equal(point.inputs[1], table)
+        assert not np.shares_memory(point.inputs[1], table)
 
 
 def test_a_scalar_rule_has_no_cotangent() -> None:

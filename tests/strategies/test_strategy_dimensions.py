@@ -51,6 +51,12 @@ def test_a_dead_end_falls_back_to_sizes_that_exist(drawn: dict[str, int]) -> Non
     assert drawn["H"] > drawn["k"] > 3
 
 
+@given(sizes(of(x="H", a="H-k", w="k-s", s=one_of(1, 3)), {"s": 3}))
+def test_a_dead_end_keeps_the_arguments(drawn: dict[str, int]) -> None:
+    assert drawn["s"] == 3
+    assert drawn["H"] > drawn["k"] > 3
+
+
 def test_sizes_shrink_to_1() -> None:
     assert hypothesis.find(sizes(AFFINE), lambda drawn: True) == {"N": 1, "D": 1, "M": 1}
 
