@@ -106,6 +106,7 @@ class GradientCheck:
         if diagnosis:
             lines.append(f"    {diagnosis}")
         line = _source_line(rule.functions[-1])
+        lines = [line.rstrip() for line in lines]
         return Finding(
             self.name,
             variable.path,
