@@ -25,6 +25,10 @@ Status = Literal["smooth", "kink", "noise", "domain", "not finite"]
 JITTER = (0.7, 1.0)
 """The range of the random factor of the first window: two estimates never use the same points."""
 
+FINEST = 64 * 2.0**-52
+"""The default least half window, relative to `scale`: x is of the size of its scale, and 64 of its
+roundings move it by what t says to within 1 %."""
+
 ORDINARY_ROUNDING = 64.0
 """Noise up to so many rounding units of max |f| is the rounding of a float64 computation."""
 
@@ -94,7 +98,7 @@ def estimate_derivative(
     limits: tuple[float, float] = (-math.inf, math.inf),
     rounding: float | Callable[[float], float] | None = None,
     same_cell: Callable[[float], bool] | None = None,
-    finest: float = 0.0,
+    finest: float | None = None,
     rng: np.random.Generator,
 ) -> Derivative:
     """Estimate the derivative of `f` at 0, and bound the error of the estimate.
@@ -108,10 +112,12 @@ def estimate_derivative(
         limits: the open interval of t inside the declared domain; f is called nowhere else. An end
             at 0 asks for the derivative from the other side.
         rounding: the absolute rounding error of one value of f, or a function of t that gives it;
-            None where it is not known. Larger noise is recognised in any case.
+            None where it is not known: then that of float64, relative to |f|. Give it where f is a
+            difference that cancels, or f may be constant for its low precision; other noise
+            is recognised in any case.
         same_cell: whether f takes the same branches at t as at 0 (f itself is not called for it).
-        finest: the least half window, in units of t: where f rounds x + t d, a small multiple of
-            the rounding of x over d, below which t says less and less of the change of x.
+        finest: the least half window, in units of t; None for 64 roundings of `scale`. Where x + t d
+            is rounded, t says less and less of the change of x: 64 roundings of x, over d, is right.
         rng: places the points.
 
     Raises:
@@ -137,6 +143,7 @@ def estimate_derivative(
         return float(f(t))
 
     error = rounding(0.0) if callable(rounding) else rounding
+    finest = FINEST * scale if finest is None else finest
     search = WindowSearch(counted, scale, limits, error, same_cell, finest)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)

@@ -62,6 +62,8 @@ def near_kink(search: WindowSearch, left: Window, right: Window) -> Window | Non
     Closer than noise allows a window to be, a kink cannot be told from one at 0.
     """
     difference = abs(left.slope - right.slope)
+    if search.best.bound <= RESOLVED * difference:
+        return search.best
     magnitude = min(left.magnitude, right.magnitude, search.best.magnitude)
     noise = max(min(search.noise, left.tail, right.tail), ROUNDING_UNIT * magnitude)
     half = max(TELLING_MARGIN * TELLING * noise / difference, NARROWEST * search.scale)
