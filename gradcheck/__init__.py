@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradcheck import strategies
     from gradcheck.adapters.gradient import gradient
+    from gradcheck.adapters.jax_rule import jax_rule
     from gradcheck.adapters.pair import pair
     from gradcheck.adapters.vjp import vjp
     from gradcheck.checks.check import Finding
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "gradcheck.adapters.gradient": ["gradient"],
+    "gradcheck.adapters.jax_rule": ["jax_rule"],
     "gradcheck.adapters.pair": ["pair"],
     "gradcheck.adapters.vjp": ["vjp"],
     "gradcheck.checks.check": ["Finding"],

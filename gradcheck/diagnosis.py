@@ -102,9 +102,8 @@ def _factor(claimed: Array, true: Array, sizes: Mapping[str, int]) -> str:
     for factor in COMMON_FACTORS:
         if np.isclose(ratio, factor, rtol=RELATION_TOLERANCE, atol=0):
             return f"claimed = true × {factor:.6g}: a factor is wrong"
-    if np.count_nonzero(support) > 1:
-        return f"claimed = true × {ratio:.10g} in every entry: a factor is wrong"
-    return ""
+    everywhere = " in every entry" if np.count_nonzero(support) > 1 else ""
+    return f"claimed = true × {ratio:.10g}{everywhere}: a factor is wrong"
 
 
 def _part(claimed: Array, true: Array) -> str:

@@ -80,12 +80,16 @@ class Rule:
     def vjp(self, inputs: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
         """Run the user's forward; return its output and the pullback, one gradient per input.
 
+        NumPy's warnings about infinities and NaN are silenced meanwhile: the search goes where they
+        arise, and what is not finite is judged by its value.
+
         Raises:
             RuleError: the forward raised, or the gradients cannot be told apart.
             BackwardError: the backward raised.
         """
         try:
-            output, raw_pullback = self.linearise(inputs)
+            with np.errstate(all="ignore"):
+                output, raw_pullback = self.linearise(inputs)
         except RuleError as error:
             raise RuleError(f"rule {self.name!r}: {error}") from error.__cause__
         except Exception as error:
@@ -95,7 +99,8 @@ class Rule:
 
         def pullback(cotangent: Any) -> tuple[Any, ...]:
             try:
-                raw = raw_pullback(cotangent)
+                with np.errstate(all="ignore"):
+                    raw = raw_pullback(cotangent)
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
                 raise BackwardError(f"{self.name}: {what}, where its forward runs") from error
@@ -119,6 +124,8 @@ class Rule:
         if len(raw) == len(names):
             return tuple(raw)
         variable = [has_variables(value) for value in inputs]
+        if len(raw) < len(names) and not any(variable[len(raw) :]):
+            return (*raw, *[None] * (len(names) - len(raw)))
         if len(raw) == sum(variable):
             gradients = iter(raw)
             return tuple(next(gradients) if own else None for own in variable)

@@ -84,7 +84,7 @@ def search(
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @hypothesis.given(points(rule))
+    @hypothesis.given(points(rule, on_discard=lambda reason: tally.discarded.update([reason])))
     def examine(point: Point) -> None:
         nonlocal out_of_time
         if time_budget is not None and time.monotonic() - started > time_budget:
@@ -104,10 +104,14 @@ def search(
         pass
     except Unsatisfiable as error:
         raise RuleError(
-            f"rule {rule.name!r}: no point could be drawn at which the forward runs and is finite; "
-            "give inputs=fn(rng) or domains that keep the forward's inputs valid"
+            f"rule {rule.name!r}: no point could be drawn at which the forward runs and is finite"
+            f"{_most_common(tally)}; give inputs=fn(rng) or domains that keep the forward's inputs valid"
         ) from error
     return Outcome(tally, smallest[0] if smallest else None, out_of_time)
+
+
+def _most_common(tally: Tally) -> str:
+    return "".join(f" ({reason})" for reason, _ in tally.discarded.most_common(1))
 
 
 def _rng_at(seed: int, point: Point) -> np.random.Generator:

@@ -60,12 +60,13 @@ def assert_product(
         if len(of_left) != 2:
             culprit, wanted, actual = left[0], (rows, of_right[0] if of_right else ANY), of_left
         else:
+            columns = of_right[1] if columns == ANY and len(of_right) == 2 else columns
             culprit, wanted, actual = right[0], (of_left[1], columns), of_right
     elif rows in (ANY, of_left[0]) and columns in (ANY, of_right[1]):
         return
     else:
         culprit, wanted, actual = quantity, expected, (of_left[0], of_right[1])
-    product = f"{left[0]} {right[0]} = ({dimensions(of_left)})({dimensions(of_right)})"
+    product = f"{left[0]} {right[0]} = {bracketed(of_left)}{bracketed(of_right)}"
     raise ShapeError(culprit, wanted, actual, product)
 
 
@@ -82,7 +83,7 @@ def assert_elementwise(left: Factor, sign: str, right: Factor) -> None:
     """
     of_left, of_right = left[1].shape, right[1].shape
     if of_left != of_right:
-        operands = f"({dimensions(of_left)}) {sign} ({dimensions(of_right)})"
+        operands = f"{bracketed(of_left)} {sign} {bracketed(of_right)}"
         raise ShapeError(right[0], of_left, of_right, f"{left[0]} {sign} {right[0]} = {operands}")
 
 
@@ -102,3 +103,8 @@ def dimensions(shape: Shape) -> str:
     if len(shape) != 2:
         return str(tuple(shape))
     return " × ".join("any" if size == ANY else str(size) for size in shape)
+
+
+def bracketed(shape: Shape) -> str:
+    """Write `shape` as a factor of a product."""
+    return f"({dimensions(shape)})" if len(shape) == 2 else dimensions(shape)

@@ -6,6 +6,8 @@ are drawn by Hypothesis, so that a failure shrinks to the smallest network that 
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -13,14 +15,19 @@ import numpy as np
 from hypothesis import strategies as st
 
 import gradcheck
+from reference import digits
 from reference.activations import ACTIVATIONS
+from reference.descent import State
 from reference.layer import affine, affine_backward
 from reference.network import loss, loss_gradients
 
-__all__ = ["architectures", "layers", "networks"]
+__all__ = ["architectures", "digit_networks", "layers", "networks"]
 
 DEPTH, WIDTH, BATCH = 6, 16, 8
 """The largest number of layers, units of a layer, and examples of a batch that are drawn."""
+
+EPOCHS = 40
+"""Epochs of the training run whose weights meet the digits: by then the loss has fallen to a seventh."""
 
 BIAS_SCALE = 0.5
 """The standard deviation of biases: pre-activations stay where activations bend."""
@@ -67,6 +74,30 @@ def layers(draw: st.DrawFn) -> tuple[Any, ...]:
     return x, weights[0], biases[0], names[0]
 
 
+@cache
+def _training_run() -> tuple[digits.Digits, list[State]]:
+    """Load the digits and train on them a little; the states are those before most is learnt."""
+    data = digits.load()
+    return data, list(digits.descend(data, epochs=EPOCHS))
+
+
+@st.composite
+def digit_networks(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Draw the arguments of the loss on a few real images, with the weights of some training state.
+
+    Raises:
+        ImportError: scikit-learn, which carries the images, is not installed.
+    """
+    data, states = _training_run()
+    state = states[draw(st.integers(0, len(states) - 1))]
+    columns = draw(st.integers(1, BATCH))
+    first = draw(st.integers(0, data.x.shape[1] - columns))
+    images = slice(first, first + columns)
+    return state.weights, state.biases, data.x[:, images], data.t[:, images], digits.ACTIVATIONS
+
+
 batch_loss = gradcheck.gradient(loss, loss_gradients, points=networks())
 stochastic_loss = gradcheck.gradient(loss, loss_gradients, points=networks(batch=1))
 affine_layer = gradcheck.pair(_forward, affine_backward, points=layers())
+if find_spec("sklearn") is not None:
+    digits_loss = gradcheck.gradient(loss, loss_gradients, points=digit_networks())

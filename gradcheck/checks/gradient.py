@@ -89,9 +89,11 @@ class GradientCheck:
         diagnosis = explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
         wrong, size = judgement.count(Decision.WRONG), judgement.decisions.size
+        entries = f"{wrong} of {size} {'entry' if size == 1 else 'entries'}"
+        array = f"{variable.path} {list(variable.value.shape)}"
+        headline = f"{rule.name}: the gradient of {array} is wrong in {entries}; worst is {entry}"
         lines = [
-            f"{rule.name}: the gradient of {variable.path} {list(variable.value.shape)} is wrong in "
-            + f"{wrong} of {size} {'entry' if size == 1 else 'entries'}; worst is {entry}",
+            headline,
             f"    claimed  {_number(claimed)}",
         ]
         for item in evidence:
@@ -104,6 +106,7 @@ class GradientCheck:
         if diagnosis:
             lines.append(f"    {diagnosis}")
         line = _source_line(rule.functions[-1])
+        lines = [line.rstrip() for line in lines]
         return Finding(
             self.name,
             variable.path,

@@ -24,7 +24,8 @@ class Tally:
 
     Attributes:
         points: points examined.
-        discarded: drawn points at which the forward raised or was not finite.
+        discarded: why drawn points were not examined (the forward raised or was not finite), with how
+            often.
         architectures: the shapes of the inputs seen, one entry per different combination.
         entries: entries decided, by `Decision`.
         decided: for each input, the points at which every entry of its gradient was decided right.
@@ -37,7 +38,7 @@ class Tally:
     """
 
     points: int = 0
-    discarded: int = 0
+    discarded: Counter[str] = field(default_factory=Counter)
     architectures: set[object] = field(default_factory=set)
     entries: Counter[Decision] = field(default_factory=Counter)
     decided: Counter[str] = field(default_factory=Counter)

@@ -41,6 +41,10 @@ COUNTING_LENGTH = 9
 COUNTING_STEP = 1 / 16
 """What "counting" adds after each two rounds, so that the first 288 entries are distinct."""
 
+LOWEST_LOGIT = -18.0
+"""The least exponent of a soft probability before rows are divided by their sum: e^-18 is the square root
+of eps, beyond which 1 - p is 1 and a sum of the row says nothing of p."""
+
 ROW_SUM_TOLERANCE = 4.0
 """How far from 1 a row of n probabilities may sum, in units of n * eps of its precision.
 
@@ -199,7 +203,9 @@ def _probabilities(rng: Generator, values: Array, style: str, start: int) -> Arr
         weights = np.abs(values)
     else:
         weights = np.exp(
-            np.clip(values - np.max(values, axis=-1, keepdims=True, initial=-np.inf), -700, 0)
+            np.clip(
+                values - np.max(values, axis=-1, keepdims=True, initial=-np.inf), LOWEST_LOGIT, 0
+            )
         )
     soft = np.asarray(weights / np.sum(weights, axis=-1, keepdims=True)) if values.size else values
     if style not in ("integers", "special") or not values.size:

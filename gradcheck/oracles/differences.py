@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from gradcheck.errors import UsageError
-from gradcheck.oracles.kinks import level_jumps, near_kink, one_sided
+from gradcheck.oracles.kinks import level_jumps, merged, near_kink, one_sided
 from gradcheck.oracles.window_search import NOISE_SPREAD, SUSPICIOUS, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
@@ -24,6 +24,10 @@ Status = Literal["smooth", "kink", "noise", "domain", "not finite"]
 
 JITTER = (0.7, 1.0)
 """The range of the random factor of the first window: two estimates never use the same points."""
+
+FINEST = 64 * 2.0**-52
+"""The default least half window, relative to `scale`: x is of the size of its scale, and 64 of its
+roundings move it by what t says to within 1 %."""
 
 ORDINARY_ROUNDING = 64.0
 """Noise up to so many rounding units of max |f| is the rounding of a float64 computation."""
@@ -71,6 +75,8 @@ class Derivative:
 
         At a kink the subdifferential, widened by the bounds of both sides.
         """
+        if math.isinf(self.bound):
+            return -math.inf, math.inf
         if self.status == "kink" and self.left is not None and self.right is not None:
             sides = (self.left, self.right)
             return (
@@ -92,6 +98,7 @@ def estimate_derivative(
     limits: tuple[float, float] = (-math.inf, math.inf),
     rounding: float | Callable[[float], float] | None = None,
     same_cell: Callable[[float], bool] | None = None,
+    finest: float | None = None,
     rng: np.random.Generator,
 ) -> Derivative:
     """Estimate the derivative of `f` at 0, and bound the error of the estimate.
@@ -105,8 +112,12 @@ def estimate_derivative(
         limits: the open interval of t inside the declared domain; f is called nowhere else. An end
             at 0 asks for the derivative from the other side.
         rounding: the absolute rounding error of one value of f, or a function of t that gives it;
-            None where it is not known. Larger noise is recognised in any case.
+            None where it is not known: then that of float64, relative to |f|. Give it where f is a
+            difference that cancels, or f may be constant for its low precision; other noise
+            is recognised in any case.
         same_cell: whether f takes the same branches at t as at 0 (f itself is not called for it).
+        finest: the least half window, in units of t; None for 64 roundings of `scale`. Where x + t d
+            is rounded, t says less and less of the change of x: 64 roundings of x, over d, is right.
         rng: places the points.
 
     Raises:
@@ -132,7 +143,8 @@ def estimate_derivative(
         return float(f(t))
 
     error = rounding(0.0) if callable(rounding) else rounding
-    search = WindowSearch(counted, scale, limits, error, same_cell)
+    finest = FINEST * scale if finest is None else finest
+    search = WindowSearch(counted, scale, limits, error, same_cell, finest)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)
 
@@ -142,7 +154,7 @@ def _examine(search: WindowSearch, jitter: float) -> Derivative:
     if window is not None and 0.0 in search.limits:
         return _at_an_edge(window, search.limits, "0 is an end of the declared domain")
     if window is not None and window.low < 0 < window.high:
-        convincing = window.relative_bound <= SUSPICIOUS or window.flat or search.only_noise
+        convincing = window.relative_bound <= SUSPICIOUS or window.flat or search.credible_noise
         if convincing:
             return _smooth(window, search.windows)
     return _examine_sides(search, window, jitter)
@@ -159,8 +171,10 @@ def _examine_sides(search: WindowSearch, around: Window | None, jitter: float) -
     if math.isinf(left.bound) or math.isinf(right.bound):
         return _not_finite("the slope grows without bound")
     if not left.contradicts(right):
-        windows = [window for window in (around, left, right) if window is not None]
-        return _smooth(min(windows, key=lambda window: window.bound), search.windows)
+        both = merged(left, right)
+        if around is None or both.bound < around.bound:
+            return _smooth(both, search.windows)
+        return _smooth(around, search.windows)
     clear = near_kink(search, left, right) if search.windows else None
     if clear is not None:
         return _smooth(clear, search.windows, f"a kink lies near, beyond |t| = {clear.half:.2g}")

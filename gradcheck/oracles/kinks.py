@@ -12,7 +12,7 @@ from dataclasses import replace
 from gradcheck.oracles.window_search import NARROWEST, TELLING, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
-__all__ = ["level_jumps", "near_kink", "one_sided"]
+__all__ = ["level_jumps", "merged", "near_kink", "one_sided"]
 
 TELLING_MARGIN = 4.0
 """How much smaller than the difference of slopes the bound of a window is that tells one."""
@@ -30,7 +30,7 @@ def one_sided(search: WindowSearch, jitter: float) -> tuple[Window | None, Windo
 def _side(search: WindowSearch, limits: tuple[float, float], jitter: float) -> Window | None:
     if limits[0] == limits[1]:
         return None
-    side = WindowSearch(search.f, search.scale, limits, search.rounding)
+    side = WindowSearch(search.f, search.scale, limits, search.rounding, finest=search.finest)
     window = side.run(jitter)
     if window is None or window.flat or window.relative_bound <= 1 or side.only_noise:
         return window
@@ -43,12 +43,27 @@ def level_jumps(left: Window, right: Window) -> bool:
     return abs(left.level - right.level) > left.level_bound + right.level_bound
 
 
+def merged(left: Window, right: Window) -> Window:
+    """Return the window of both sides together, with a bound that holds for the slopes of both."""
+    half_gap = abs(left.slope - right.slope) / 2
+    return replace(
+        right,
+        low=left.low,
+        slope=left.slope / 2 + right.slope / 2,
+        bound=half_gap + max(left.bound, right.bound),
+        tail=max(left.tail, right.tail),
+        magnitude=max(left.magnitude, right.magnitude),
+    )
+
+
 def near_kink(search: WindowSearch, left: Window, right: Window) -> Window | None:
     """Return a window around 0 that the kink lies outside of, or None: then the kink is at 0.
 
     Closer than noise allows a window to be, a kink cannot be told from one at 0.
     """
     difference = abs(left.slope - right.slope)
+    if search.best.bound <= RESOLVED * difference:
+        return search.best
     magnitude = min(left.magnitude, right.magnitude, search.best.magnitude)
     noise = max(min(search.noise, left.tail, right.tail), ROUNDING_UNIT * magnitude)
     half = max(TELLING_MARGIN * TELLING * noise / difference, NARROWEST * search.scale)

@@ -8,10 +8,11 @@ helps, or widened where noise is all that is left of the last coefficients.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from gradcheck.oracles.windows import ROUNDING_UNIT, Window, fit_window
+from gradcheck.oracles.windows import ROUNDING_UNIT, STEP_SHARE, Window, fit_window
 
 __all__ = ["WindowSearch"]
 
@@ -19,15 +20,15 @@ STEP = 0.03
 """Half the first window, relative to `scale`: twelve coefficients of an f whose nearest singularity
 is one to three scales away then reach rounding, with none to spare."""
 
-EDGE_SHARE = 0.05
+EDGE_SHARE = 0.03
 """Half the first window at most, relative to the distance to the edge of the domain, where log,
 sqrt and acos have a singularity."""
 
 INSIDE = 0.9
 """How near to a declared edge a window may come, relative to the distance to it."""
 
-SATISFACTORY = 1e-10
-"""The relative bound that ends the search: ten times finer than any error asked for."""
+SATISFACTORY = 1e-9
+"""The relative bound that ends the search: a hundredth of the finest error that is asked for."""
 
 FACTOR, LARGEST_FACTOR = 8.0, 512.0
 """Each window is so much narrower than the last; eight times more after each that did not help."""
@@ -48,12 +49,17 @@ WIDEST = 8.0
 NARROWEST = 1e-25
 """The narrowest half window, relative to `scale`; float64 cannot tell x + t from x long before."""
 
+PEEK = 4096.0
+"""Where f is flat, one look is taken at so much narrower a window: over one that is far too wide a
+narrow peak of f lies between the points."""
+
 GUARD_FACTOR = 4.0
 """A guard of a branch draws an end of the window nearer by this factor until it holds."""
 
-NOISE_SPREAD = 8.0
+NOISE_SPREAD = 16.0
 """Two tails of the same noise differ by less than this factor (F distribution, 4 and 4 degrees of
-freedom: the root of the ratio exceeds 8 once in 2000)."""
+freedom: the root of the ratio exceeds 16 once in 20 000); kinks shrink with the window, by 512 in
+two steps of narrowing."""
 
 SUSPICIOUS = 1e-6
 """The relative bound above which one looks for kinks that pass for noise."""
@@ -74,7 +80,8 @@ class WindowSearch:
     """Windows of `f` around 0 that keep inside `limits` and inside the cell of 0.
 
     `limits` is the open interval of t where f may be evaluated; an end at 0 makes the search one of
-    a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0.
+    a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0. No
+    window is narrower than `finest` to either side.
     """
 
     f: Callable[[float], float]
@@ -82,6 +89,7 @@ class WindowSearch:
     limits: tuple[float, float]
     rounding: float | None
     same_cell: Callable[[float], bool] | None = None
+    finest: float = 0.0
     windows: list[Window] = field(default_factory=list)
 
     def run(self, jitter: float) -> Window | None:
@@ -92,6 +100,7 @@ class WindowSearch:
             return None
         if first.flat:
             self.visit(self.scale * jitter)
+            self.visit(first.half / PEEK)
         elif first.relative_bound > SATISFACTORY:
             self._narrow(first)
             if self.best.flat or self.best.half >= first.half:
@@ -103,7 +112,7 @@ class WindowSearch:
     @property
     def best(self) -> Window:
         """The window with the smallest bound among those that no narrower window contradicts."""
-        windows = [self._with_known_quantum(window) for window in self.windows]
+        windows = [self._in_the_light_of_others(window) for window in self.windows]
         trusted = [
             window
             for window in windows
@@ -114,23 +123,29 @@ class WindowSearch:
     @property
     def noise(self) -> float:
         """The smallest tail seen, in units of f: the noise of f, as far as it shows."""
-        return min((window.tail for window in self.windows if not window.flat), default=0.0)
+        return min((window.tail for window in self._varying), default=0.0)
 
     @property
     def only_noise(self) -> bool:
-        """Whether noise explains the tails of the best window and of all within the first."""
-        best = self.best
-        return best.tail <= CREDIBLE_NOISE * best.variation and all(
-            window.tail <= NOISE_SPREAD * self.noise
-            for window in self.windows
-            if not window.flat and window.half <= max(best.half, self.windows[0].half)
-        )
+        """Whether the tails of narrower windows are mostly as large as that of the first.
+
+        So they are at a jump of f at 0, which is no noise: `credible_noise` asks for more. Narrower
+        windows where f is flat lie on one step of a staircase, which is noise.
+        """
+        first = self.windows[0]
+        narrower = [window.tail for window in self._varying if window.half < first.half]
+        return not narrower or NOISE_SPREAD * statistics.median(narrower) >= first.tail
+
+    @property
+    def credible_noise(self) -> bool:
+        """Whether noise explains the tails, and is small beside the variation of f."""
+        return self.only_noise and self.best.tail <= CREDIBLE_NOISE * self.best.variation
 
     def visit(self, half: float) -> Window | None:
         """Fit one more window, `half` to either side as far as the limits and the cell allow."""
         low = self._within_cell(max(-half, INSIDE * self.limits[0]))
         high = self._within_cell(min(half, INSIDE * self.limits[1]))
-        if not low < high:
+        if not low < high or high - low < 2 * self.finest:
             return None
         window = fit_window(self.f, low, high, self.rounding)
         if window is not None:
@@ -149,15 +164,24 @@ class WindowSearch:
             else:
                 outer = math.sqrt(inner.half * outer)
 
-    def _with_known_quantum(self, window: Window) -> Window:
-        """A flat window may lie on one step of a staircase that wider windows have seen.
+    def _in_the_light_of_others(self, window: Window) -> Window:
+        """Widen the bound by what the narrower and wider windows know better of the noise of f.
 
-        Where the caller knows the rounding, and f was flat from the start, it is no such step.
+        Noise does not fall as a window grows, so a tail below those of narrower windows is chance;
+        and a flat window may lie on one step of a staircase that wider windows have seen. Where the
+        caller knows the rounding, and f was flat from the start, it is no such step.
         """
-        if not window.flat or (self.rounding is not None and window is self.windows[0]):
-            return window
-        quantum = max((w.quantum for w in self.windows), default=0.0)
-        return replace(window, bound=max(window.bound, quantum / window.half))
+        if not window.flat:
+            noise = max(other.tail for other in self._varying if other.half <= window.half)
+        elif self.rounding is not None and window is self.windows[0]:
+            noise = window.tail
+        else:
+            noise = STEP_SHARE * max(other.quantum for other in self.windows)
+        return window.with_tail(max(window.tail, noise))
+
+    @property
+    def _varying(self) -> list[Window]:
+        return [window for window in self.windows if not window.flat]
 
     def _within_cell(self, end: float) -> float:
         while self.same_cell is not None and end and not self.same_cell(end):
@@ -184,7 +208,8 @@ class WindowSearch:
                 self.visit(math.sqrt(window.half * narrower.half))
             if narrower.bound > LOSS * best.bound and best.tail < CREDIBLE_NOISE * best.variation:
                 break
-            if self.best.bound < best.bound / GAIN or narrower.contradicts(best):
+            rises = narrower.tail > NOISE_SPREAD * window.tail  # as f does on the way to a pole
+            if self.best.bound < best.bound / GAIN or narrower.contradicts(best) or rises:
                 idle = 0
             else:
                 idle += 1
@@ -216,5 +241,8 @@ class WindowSearch:
         half = FACTOR * TELLING * rounding / best.bound if best.bound > 0 else best.half
         if half < best.half / FACTOR:
             window = self.visit(half)
-            if window is not None and window.bound < best.bound:
+            if window is not None and window.flat:
+                # Narrower than one step of f's own rounding it tells nothing of the slope.
+                self.windows.remove(window)
+            elif window is not None and window.bound < best.bound:
                 self.climb(window)

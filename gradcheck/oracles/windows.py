@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +36,30 @@ CALIBRATION = 24.0
 ROUNDING_UNIT = 2.0**-53
 """The rounding error of one float64 operation, relative to its result."""
 
-ROUNDING_SHARE = 0.2
-"""The least tail that is believed, in rounding units of max |f|: a tail may be small by chance, but
-values of f, rounded once, leave 0.17 = sqrt(1/12) * sqrt(2/6) of a unit in each coefficient."""
+ROUNDING_SHARE = 0.24
+"""The tail that rounding each value of f once leaves, in rounding units of max |f|: the error is
+spread evenly over one unit to either side, which makes sqrt(1/3), of which each coefficient gets
+sqrt(2/12). A tail may be smaller by chance, and is not believed."""
 
-FLAT_UNIT = 2.0**-24
-"""The rounding assumed, relative to f, where f is constant and tells nothing of its rounding: that
-of float32."""
+STEP_SHARE = ROUNDING_SHARE / 2
+"""The same in units of the step of a staircase, which is two rounding units."""
+
+LOW_PRECISIONS = (8, 11, 24)
+"""The significant bits of bfloat16, float16 and float32. Where f is constant and tells nothing of
+its rounding, that of the coarsest of them is assumed which holds its value, else that of float32."""
+
+DISPLACEMENT = 0.25
+"""The points are Chebyshev's, each displaced by up to 0.125 of its distance in angle. Chebyshev points
+obey linear relations, as cos(5π/24) + cos(11π/24) = cos(3π/24), by which rounding errors, which are
+periodic in t, may cancel from the tail: once in 400, where it made the bound ten times too small."""
+
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of it, modulo 1, fill the unit interval evenly and obey no such relation."""
 
 _INDEX = np.arange(POINTS)
-_ANGLES = np.pi * (_INDEX + 0.5) / POINTS
+_ANGLES = np.pi / POINTS * (_INDEX + 0.5 + DISPLACEMENT * ((_INDEX + 1) * GOLDEN % 1.0 - 0.5))
 _NODES = np.cos(_ANGLES)
-_TO_COEFFICIENTS = 2.0 / POINTS * np.cos(np.outer(_INDEX, _ANGLES))
-_TO_COEFFICIENTS[0] /= 2.0
+_TO_COEFFICIENTS = np.linalg.inv(np.cos(np.outer(_ANGLES, _INDEX)))
 _OUTSIDE_IN = np.argsort(-np.abs(_NODES), kind="stable")
 
 
@@ -95,6 +106,13 @@ class Window:
         steepness = self.variation / self.half
         return self.bound / steepness if steepness > 0 else math.inf
 
+    def with_tail(self, tail: float) -> Window:
+        """The same window, its bounds widened for a larger tail."""
+        factor = tail / self.tail
+        return replace(
+            self, tail=tail, bound=self.bound * factor, level_bound=self.level_bound * factor
+        )
+
     def contradicts(self, other: Window) -> bool:
         """Whether no slope lies within both bounds."""
         return abs(self.slope - other.slope) > self.bound + other.bound
@@ -120,15 +138,18 @@ def fit_window(
         if not math.isfinite(values[node]):
             return None
     magnitude = float(np.max(np.abs(values)))
-    if np.all(values == values[0]):
-        return _flat_window(low, high, values[0], magnitude, rounding)
-
+    if magnitude == 0.0:
+        return _zero_window(low, high, rounding)
+    unit = ROUNDING_UNIT
+    if rounding is not None:
+        unit = max(unit, rounding / magnitude)
+    elif np.all(values == values[0]):
+        unit = _coarsest_unit(values[0])
     scaled = values / magnitude
     # Without its middle value f loses most of its size, and the sums below most of their rounding.
     coefficients = _TO_COEFFICIENTS @ (scaled - scaled[POINTS // 2])
     weights, origin = _slopes_at(-middle / half), _values_at(-middle / half)
-    floor = ROUNDING_SHARE * max(ROUNDING_UNIT, (rounding or 0.0) / magnitude)
-    tail = max(float(np.sqrt(np.mean(coefficients[-TAIL:] ** 2))), floor)
+    tail = max(float(np.sqrt(np.mean(coefficients[-TAIL:] ** 2))), ROUNDING_SHARE * unit)
     return Window(
         low=low,
         high=high,
@@ -149,16 +170,17 @@ def _quantum(values: NDArray[np.float64]) -> float:
     return float(np.min(np.diff(repeated))) if len(repeated) > 1 else 0.0
 
 
-def _flat_window(
-    low: float, high: float, value: float, magnitude: float, rounding: float | None
-) -> Window:
-    """A constant f may hide a slope that its rounding swallowed: one rounding unit per half."""
-    swallowed = 2 * rounding if rounding is not None else FLAT_UNIT * magnitude
-    swallowed = max(swallowed, ROUNDING_UNIT * magnitude, math.ulp(0.0))
-    half = high / 2 - low / 2
-    return Window(
-        low, high, 0.0, swallowed / half, float(value), swallowed, swallowed, 0.0, magnitude
-    )
+def _zero_window(low: float, high: float, rounding: float | None) -> Window:
+    """No format rounds a number to 0 but the tiniest: f is 0, unless its caller knows better."""
+    unseen = rounding or math.ulp(0.0)
+    bound = CALIBRATION * ROUNDING_SHARE * unseen / (high / 2 - low / 2)
+    return Window(low, high, 0.0, bound, 0.0, unseen, unseen, 0.0, 0.0)
+
+
+def _coarsest_unit(value: float) -> float:
+    fraction = math.frexp(value)[0]
+    bits = (bits for bits in LOW_PRECISIONS if math.ldexp(fraction, bits).is_integer())
+    return 2.0 ** -next(bits, LOW_PRECISIONS[-1])
 
 
 def _values_at(x: float) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 __all__ = [
+    "defined_in_jax",
     "enable_x64",
     "is_array_type",
     "is_literal",
@@ -36,6 +37,18 @@ def enable_x64(enabled: bool = True) -> AbstractContextManager[Any]:
     from jax.experimental import enable_x64 as experimental
 
     return experimental(enabled)  # type: ignore[no-any-return]
+
+
+def defined_in_jax(jaxpr: Any) -> bool:
+    """Say whether the function that a jaxpr was traced from is one of JAX's own."""
+    from pathlib import Path
+
+    import jax
+
+    opened, _ = open_jaxpr(jaxpr)
+    debug_info = getattr(opened, "debug_info", None)
+    source = str(getattr(debug_info, "func_src_info", None) or "")
+    return str(Path(jax.__file__).parent) in source
 
 
 def is_literal(atom: Any) -> bool:

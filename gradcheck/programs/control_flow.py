@@ -110,7 +110,7 @@ def _iota(parameters: dict[str, Any]) -> Any:
 
 
 def _empty(parameters: dict[str, Any]) -> Any:
-    return np.zeros(parameters["shape"], parameters["dtype"])
+    return np.zeros(parameters.get("shape", ()), parameters["dtype"])
 
 
 def _platform_index(parameters: dict[str, Any]) -> Any:

@@ -71,8 +71,8 @@ def evaluate(
     >>> evaluate(program, [np.array(0.0)])
     [array(0.)]
     """
-    steps = compile_jaxpr(closed_jaxpr, arithmetic)
     with np.errstate(all="ignore"):
+        steps = compile_jaxpr(closed_jaxpr, arithmetic)
         values = [
             _entered(value, expected, arithmetic)
             for value, expected in zip(inputs, steps.input_types, strict=True)
@@ -116,10 +116,7 @@ class Steps:
             registers[slot] = value
         for function, sources, targets, takes_decisions, has_list in self.steps:
             arguments = [registers[slot] for slot in sources]
-            if takes_decisions:
-                result = function(decisions, *arguments)
-            else:
-                result = function(*arguments)
+            result = function(decisions, *arguments) if takes_decisions else function(*arguments)
             if has_list:
                 for slot, part in zip(targets, result, strict=True):
                     registers[slot] = part
@@ -172,7 +169,7 @@ def _emit(
 ) -> list[int]:
     """Append the steps of `jaxpr` and return the registers of its outputs."""
     arithmetic = steps.arithmetic
-    slots = dict(zip(jaxpr.invars, inputs, strict=True))
+    slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
     for variable, value in zip(jaxpr.constvars, constants, strict=True):
         slots[variable] = steps.slot(_constant(value, arithmetic))
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
 from gradcheck.programs.compat import enable_x64
 
-__all__ = ["pullback_of", "trace_with_jax"]
+__all__ = ["pullback_of", "trace_with_jax", "variables_of"]
 
 
-def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def variables_of(arguments: Any) -> list[NDArray[Any]]:
+    """List the floating arrays among the leaves of a tree: the inputs of its program."""
+    return [np.asarray(value) for _, value in trees.leaves(arguments) if trees.is_variable(value)]
+
+
+def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
     """Trace `function(*arguments)` by passing JAX tracers through it.
 
     Args:
@@ -24,40 +30,35 @@ def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
 
     Returns:
         The ClosedJaxpr of the program from floating leaves to output leaves, in float64 where the
-        arguments are.
+        arguments are, and JAX's tree structure of the output.
 
     Raises:
         Abstention: the function does not run on JAX arrays; the reason quotes what it raised.
     """
     import jax
 
-    variables = [
-        np.asarray(value) for _, value in trees.leaves(arguments) if trees.is_variable(value)
-    ]
-
-    def flat(*values: Any) -> list[Any]:
+    def flat(*values: Any) -> Any:
         following = iter(values)
-        passed = trees.map_leaves(
-            lambda leaf: next(following) if trees.is_variable(leaf) else leaf, arguments
+        return function(
+            *trees.map_leaves(
+                lambda leaf: next(following) if trees.is_variable(leaf) else leaf, arguments
+            )
         )
-        return [value for _, value in trees.leaves(function(*passed)) if value is not None]
 
     with enable_x64():
         try:
-            return jax.make_jaxpr(flat)(*variables)
+            program, output = jax.make_jaxpr(flat, return_shape=True)(*variables_of(arguments))
         except Exception as error:
-            first_line = str(error).strip().split("\n")[0]
-            raise Abstention(
-                f"the code does not run on JAX arrays ({type(error).__name__}: {first_line})"
-            ) from error
+            raise Abstention(f"the code does not run on JAX arrays ({_first_line(error)})") from error
+    return program, jax.tree_util.tree_structure(output)
 
 
-def pullback_of(program: Any, cotangents: Sequence[Any]) -> Any:
-    """Differentiate a program by JAX: the ClosedJaxpr of (inputs, cotangents) to gradients.
+def pullback_of(program: Any) -> Any:
+    """Differentiate a program by JAX: the ClosedJaxpr of (*inputs, *cotangents) to gradients.
 
     Args:
-        program: a ClosedJaxpr from floating arrays to arrays.
-        cotangents: one array for each output of the program, which sets shapes and dtypes.
+        program: a ClosedJaxpr from floating arrays to arrays; a cotangent has the shape and dtype
+            of its output.
 
     Raises:
         Abstention: JAX cannot differentiate the program; the reason quotes what it raised.
@@ -65,23 +66,24 @@ def pullback_of(program: Any, cotangents: Sequence[Any]) -> Any:
     import jax
     from jax.extend import core
 
-    primals = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in program.in_avals]
     run = core.jaxpr_as_fun(program)
+    inputs, outputs = (
+        [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+        for avals in (program.in_avals, program.out_avals)
+    )
 
-    def gradients(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        _, pullback = jax.vjp(lambda *values: tuple(run(*values)), *inputs)
-        return pullback(tuple(outputs))
+    def gradients(primals: list[Any], cotangents: list[Any]) -> Any:
+        _, pullback = jax.vjp(lambda *values: tuple(run(*values)), *primals)
+        return pullback(tuple(cotangents))
 
     with enable_x64():
-        matching = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in program.out_avals]
-        if len(matching) != len(cotangents):
-            raise Abstention(
-                f"the program has {len(matching)} outputs for {len(cotangents)} cotangents"
-            )
         try:
-            return jax.make_jaxpr(gradients)(primals, matching)
+            return jax.make_jaxpr(gradients)(inputs, outputs)
         except Exception as error:
-            first_line = str(error).strip().split("\n")[0]
             raise Abstention(
-                f"JAX cannot differentiate the forward ({type(error).__name__}: {first_line})"
+                f"JAX cannot differentiate the forward ({_first_line(error)})"
             ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

@@ -47,6 +47,7 @@ class CheckResult:
             "points": tally.points,
             "architectures": len(tally.architectures),
             "entries": sum(tally.entries.values()),
+            "discarded": tally.discarded.total(),
             "undecided": tally.entries[Decision.UNDECIDED],
             "decided_points": dict(tally.decided),
             "oracles": dict(tally.oracles),
@@ -113,6 +114,7 @@ class Report:
                     "reason": check.reason,
                     "power": {key: _plain(value) for key, value in check.power.items()},
                     "undecided_because": dict(check.tally.reasons),
+                    "discarded_because": dict(check.tally.discarded),
                     "findings": [_finding_as_dict(finding) for finding in check.findings],
                 }
                 for check in self.checks

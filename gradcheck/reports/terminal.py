@@ -42,7 +42,10 @@ class Terminal:
             TimeElapsedColumn(),
         ]
         target = None
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        bar = Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        )
+        with bar as progress:
             task = progress.add_task("", total=points * len(found))
             for done, item in enumerate(found):
                 progress.update(task, description=item.rule.name, completed=done * points)
@@ -58,9 +61,9 @@ class Terminal:
             line.append(f"  {report.rule}::{check.name}  ").append(summary(check), style="dim")
             self.console.print(line)
         for finding in report.findings:
-            self.console.print(Text("\n" + finding.message))
+            self.console.print(Text(f"\n{finding.message}"))
         if report.reproduction:
-            self.console.print(Text(f"\nreproduce:\n    {report.reproduction}\n"))
+            self.console.print(Text(f"\nreproduce:\n    {report.reproduction}"))
         for note in report.notes:
             self.console.print(Text(f"        note: {note}"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 from gradcheck import trees
 from gradcheck.contracts import Contract, Domain
@@ -17,18 +17,20 @@ from gradcheck.errors import GradcheckError, RuleError, UsageError
 from gradcheck.rules import Point, Rule
 from gradcheck.strategies.dimensions import sizes as drawn_sizes
 from gradcheck.strategies.values import cotangent, seeds, styles, values
+from gradcheck.strategies.variation import AS_DRAWN, MANNERS, Variation
 
-__all__ = ["point_at", "points"]
+__all__ = ["VARIED", "point_at", "points"]
 
 OnDiscard = Callable[[str], None]
 
+VARIED = "varied: "
+"""In the label of a point, what comes before the manners in which the user's own draw was varied."""
 
-@st.composite
-def points(draw: DrawFn, rule: Rule, on_discard: OnDiscard | None = None) -> Point:
+
+def points(rule: Rule, on_discard: OnDiscard | None = None) -> SearchStrategy[Point]:
     """Draw a point of `rule`: inputs at which its forward runs and is finite, and a cotangent.
 
     Args:
-        draw: Hypothesis's own; call `points(rule)` without it.
         rule: the rule; its inputs come from its contract, its `inputs=` or its `points=`.
         on_discard: called with a sentence for each draw at which the forward raises or is not finite;
             such a draw is rejected.
@@ -41,10 +43,15 @@ def points(draw: DrawFn, rule: Rule, on_discard: OnDiscard | None = None) -> Poi
         RuleError: the rule's `inputs=` or `points=` do not give one value per input, or its forward
             does not return what its adapter expects.
     """
+    return _points(rule, Variation(rule), on_discard)
+
+
+@st.composite
+def _points(draw: DrawFn, rule: Rule, variation: Variation, on_discard: OnDiscard | None) -> Point:
     if rule.contract is not None:
         inputs, label, style = draw(_inputs_of_contract(rule.contract))
     else:
-        inputs, label = _own_inputs(draw, rule)
+        inputs, label = _own_inputs(draw, rule, variation)
         (style,) = draw(styles(0))
     rng = np.random.default_rng(draw(seeds()))
     point = _complete(rule, inputs, rng, style, label)
@@ -159,14 +166,26 @@ def _grouped(contract: Contract, found: list[Any]) -> tuple[Any, ...]:
     return whole
 
 
-def _own_inputs(draw: DrawFn, rule: Rule) -> tuple[tuple[Any, ...], str]:
+def _own_inputs(draw: DrawFn, rule: Rule, variation: Variation) -> tuple[tuple[Any, ...], str]:
+    """Draw by the user's `inputs=` or `points=`, and vary every other draw."""
     if rule.points is not None:
-        return _one_per_input(rule, "points=", draw(rule.points)), "drawn by points="
-    if rule.inputs is None:
+        inputs, label = _one_per_input(rule, "points=", draw(rule.points)), "drawn by points="
+    elif rule.inputs is not None:
+        inputs, label = _called(rule, np.random.default_rng(draw(seeds()))), "drawn by inputs="
+    else:
         raise UsageError(
             f"rule {rule.name!r} has no contract, no inputs= and no points=: nothing can be drawn"
         )
-    return _called(rule, np.random.default_rng(draw(seeds()))), "drawn by inputs="
+    if not draw(st.booleans()):
+        return inputs, label
+    manners = {
+        path: draw(st.sampled_from(list(MANNERS))) for path in variation.variable_paths(inputs)
+    }
+    words = [f"{path} {manner}" for path, manner in manners.items() if manner != AS_DRAWN]
+    if not words:
+        return inputs, label
+    varied = variation.varied(inputs, manners, np.random.default_rng(draw(seeds())))
+    return varied, f"{label}, {VARIED}{', '.join(words)}"
 
 
 def _called(rule: Rule, rng: np.random.Generator) -> tuple[Any, ...]:

@@ -96,7 +96,7 @@ def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Cast to the output's precision; what overflows there becomes 1."""
     with np.errstate(over="ignore"):
         result = values.astype(dtype)
-    overflown = ~np.isfinite(result.astype(np.result_type(values.dtype)))
+    overflown = ~np.isfinite(result)
     return (
         np.asarray(np.where(overflown, np.ones((), dtype), result)) if np.any(overflown) else result
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,14 @@ class Arithmetic(ABC):
     Attributes:
         name: for messages.
         elementwise: functions of values by primitive name, at least add, sub, mul, div and neg.
+        roundings: for functions that this arithmetic computes less well than NumPy does in float64:
+            (result, operands...) -> absolute error in units of the unit roundoff.
         fallbacks: how often a primitive had to be run by XLA, by name.
     """
 
     name: str
     elementwise: Mapping[str, Callable[..., Value]]
+    roundings: Mapping[str, Callable[..., Array]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.fallbacks: Counter[str] = Counter()

@@ -7,14 +7,16 @@ moves entries is lifted from plain arrays (`arithmetic.lift`); what computes goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.indexing import scatter_places
+from gradcheck.programs.primitives.substitution import SUBSTITUTIONS
 from gradcheck.programs.primitives.windows import Windows, windows_of
 
 __all__ = ["COMPOSITES"]
@@ -51,7 +53,7 @@ def _scanned(name: str) -> Callable[[Operation, Any], Function]:
             if size == 0:
                 return x
             parts = {order[0]: pick(x, order[0])}
-            for before, here in zip(order[:-1], order[1:], strict=True):
+            for before, here in pairwise(order):
                 parts[here] = combine(parts[before], pick(x, here))
             return stack(*(parts[k] for k in range(size)))
 
@@ -252,4 +254,4 @@ COMPOSITES: dict[str, Callable[[Operation, Any], Function]] = {
     "scatter_add": _scatter_add,
     "scatter_mul": _scatter_mul,
     "square": _square,
-}
+} | SUBSTITUTIONS

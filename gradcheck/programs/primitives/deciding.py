@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.programs.operations import ArrayType, Operation
-from gradcheck.programs.primitives.decisions import DECISIONS, Branching
+from gradcheck.programs.operations import Operation
+from gradcheck.programs.primitives.decisions import DECISIONS, Branching, crosses_a_step
 from gradcheck.programs.primitives.indexing import scatter_places
 from gradcheck.programs.primitives.windows import windows_of
 
@@ -30,21 +30,19 @@ def _abs(operation: Operation, arithmetic: Any) -> Function:
 
 
 def _rem(operation: Operation, arithmetic: Any) -> Function:
-    steps = DECISIONS["to_discrete"](
-        Operation(operation.primitive, {}, (), (ArrayType((), np.dtype(np.int64)),))
-    )
     branching = Branching(
         lambda a, b: np.trunc(a / b),
-        lambda o, xs, rs: steps.undecided(
-            o, [xs[0] / xs[1]], [(rs[0] + np.abs(o) * rs[1]) / np.abs(xs[1])]
+        lambda o, xs, rs: crosses_a_step(
+            np.trunc, o, xs[0] / xs[1], (rs[0] + np.abs(o) * rs[1]) / np.abs(xs[1])
         ),
     )
     decide = arithmetic.decider(operation, branching)
     subtract, multiply = (arithmetic.elementwise[name] for name in ("sub", "mul"))
+    choose = arithmetic.lift(lambda whole, a, rest: np.where(whole == 0, a, rest))
 
     def rem(decisions: Any, a: Any, b: Any) -> Any:
-        whole = arithmetic.constant(decide(decisions, a, b))
-        return subtract(a, multiply(whole, b))
+        whole = decide(decisions, a, b)
+        return choose(whole, a, subtract(a, multiply(arithmetic.constant(whole), b)))
 
     return rem
 

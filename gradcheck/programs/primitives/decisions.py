@@ -17,7 +17,7 @@ import numpy as np
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.windows import windows_of
 
-__all__ = ["DECISIONS", "Branching", "Decision", "same_cell"]
+__all__ = ["DECISIONS", "Branching", "Decision", "crosses_a_step", "same_cell"]
 
 Array = np.ndarray[Any, Any]
 
@@ -70,18 +70,23 @@ class Branching:
 
 def _overlap(_: Array, values: Sequence[Array], radii: Sequence[Array]) -> Array:
     (a, b), (r, s) = values, radii
-    # Equal infinities have no difference; they are a tie all the same.
-    return np.asarray((np.abs(a - b) <= r + s) | (a == b))
+    # Written so that NaN, of equal infinities or of a lost bound, comes out undecided.
+    return np.asarray(~(np.abs(a - b) > r + s))
 
 
 def _overlap_but_differ(_: Array, values: Sequence[Array], radii: Sequence[Array]) -> Array:
     (a, b), (r, s) = values, radii
     # `x == max(x)` compares a number with itself, which no error can change.
-    return np.asarray((np.abs(a - b) <= r + s) & (a != b))
+    return np.asarray(~(np.abs(a - b) > r + s) & (a != b))
 
 
 def _compare(test: Any, undecided: Any) -> Callable[[Operation], Branching]:
     return lambda _: Branching(test, undecided)
+
+
+def _below(a: Array, b: Array) -> Array:
+    # The total order puts NaN last.
+    return np.asarray((a < b) | (np.isnan(b) & ~np.isnan(a)))
 
 
 def _extremum(wins: Any) -> Callable[[Operation], Branching]:
@@ -205,16 +210,18 @@ def _sign(_: Operation) -> Branching:
     return Branching(np.sign, _near_zero)
 
 
-def _stepwise(step: Any) -> Branching:
-    def undecided(outcome: Array, values: Sequence[Array], radii: Sequence[Array]) -> Array:
-        x, r = values[0], radii[0]
-        finite = np.isfinite(x)
-        moved = (step(x - r) != outcome) | (step(x + r) != outcome)
-        # An integer is a tie of floor and ceil though its radius be 0: one side goes elsewhere.
-        return np.asarray(finite & (moved | (step(np.nextafter(x, -np.inf)) != outcome)
-                                    | (step(np.nextafter(x, np.inf)) != outcome)))
+def crosses_a_step(step: Any, outcome: Array, x: Array, radius: Array) -> Array:
+    """Say where `step`, such as floor, takes another value than `outcome` within `radius` of x."""
+    moved = (step(x - radius) != outcome) | (step(x + radius) != outcome)
+    # An integer is a tie of floor though its radius be 0: its neighbour on one side goes elsewhere.
+    beside = (step(np.nextafter(x, -np.inf)) != outcome) | (
+        step(np.nextafter(x, np.inf)) != outcome
+    )
+    return np.asarray(np.isfinite(x) & (moved | beside))
 
-    return Branching(step, undecided)
+
+def _stepwise(step: Any) -> Branching:
+    return Branching(step, lambda o, xs, rs: crosses_a_step(step, o, xs[0], rs[0]))
 
 
 def _round(operation: Operation) -> Branching:
@@ -242,15 +249,16 @@ def _to_discrete(operation: Operation) -> Branching:
         inside = np.clip(whole, float(limits.min), float(limits.max)).astype(dtype)
         return np.where(whole >= float(limits.max), limits.max, inside)
 
-    truncation = _stepwise(np.trunc)
     return Branching(
-        saturated, lambda _, xs, rs: truncation.undecided(np.trunc(xs[0]), xs, rs)
+        saturated, lambda _, xs, rs: crosses_a_step(np.trunc, np.trunc(xs[0]), xs[0], rs[0])
     )
 
 
 def _ordered(keys: Sequence[Array], axis: int) -> Array:
     # Zeros of both signs are one key to XLA and to NumPy alike, and NaN comes last in both.
-    return np.argsort(keys[0], axis, kind="stable") if len(keys) == 1 else np.lexsort(keys[::-1], axis)
+    return (
+        np.argsort(keys[0], axis, kind="stable") if len(keys) == 1 else np.lexsort(keys[::-1], axis)
+    )
 
 
 def _neighbours_overlap(x: Array, r: Array, axis: int) -> Array:
@@ -279,7 +287,7 @@ def _sort(operation: Operation) -> Branching:
 def _top_k(operation: Operation) -> Branching:
     k, dtype = operation.parameters["k"], operation.outputs[1].dtype
 
-    def undecided(order: Array, xs: Sequence[Array], rs: Sequence[Array]) -> Array:
+    def undecided(_: Array, xs: Sequence[Array], rs: Sequence[Array]) -> Array:
         everyone = np.argsort(-xs[0], -1, kind="stable")
         x, r = (np.take_along_axis(a, everyone, -1) for a in (xs[0], _like(rs[0], xs[0])))
         return _neighbours_overlap(x, r, -1)[..., :k]
@@ -329,11 +337,14 @@ DECISIONS: dict[str, Callable[[Operation], Branching]] = {
     "cummax": _running_extremum(np.greater),
     "cummin": _running_extremum(np.less),
     "eq": _compare(np.equal, _overlap_but_differ),
+    "eq_to": _compare(lambda a, b: ~(_below(a, b) | _below(b, a)), _overlap_but_differ),
     "floor": lambda _: _stepwise(np.floor),
     "ge": _compare(np.greater_equal, _overlap),
     "gt": _compare(np.greater, _overlap),
     "is_finite": _is_finite,
     "le": _compare(np.less_equal, _overlap),
+    "le_to": _compare(lambda a, b: ~_below(b, a), _overlap),
+    "lt_to": _compare(_below, _overlap),
     "lt": _compare(np.less, _overlap),
     "max": _extremum(np.greater_equal),
     "min": _extremum(np.less_equal),

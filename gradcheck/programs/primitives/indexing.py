@@ -45,10 +45,10 @@ def gather(operation: Operation) -> Any:
         flat = operand.reshape(-1)
         if flat.size == 0:
             return np.zeros(out_type.shape, operand.dtype)
-        index = places.reshape(*places.shape, *(1,) * window.ndim) + window
+        index = places.reshape((*places.shape, *(1,) * window.ndim)) + window
         taken = flat.take(index, mode="clip")
         if valid is not None:
-            kept = np.broadcast_to(valid.reshape(*valid.shape, *(1,) * window.ndim), taken.shape)
+            kept = np.broadcast_to(valid.reshape((*valid.shape, *(1,) * window.ndim)), taken.shape)
             fill = _fill_value(operation.parameters.get("fill_value"), operand.dtype)
             taken = np.where(kept, taken, np.asarray(fill, operand.dtype))
         return taken.transpose(axes)
@@ -80,11 +80,11 @@ def scatter_places(operation: Operation) -> Any:
             names.scatter_indices_batching_dims,
         )
         first, valid = _flat_starts(starts, indices.shape[:-1], shape, limits, clip=mode == "clip")
-        index = first.reshape(*first.shape, *(1,) * window.ndim) + window
+        index = first.reshape((*first.shape, *(1,) * window.ndim)) + window
         inside = None
         if valid is not None:
             inside = np.broadcast_to(
-                valid.reshape(*valid.shape, *(1,) * window.ndim), index.shape
+                valid.reshape((*valid.shape, *(1,) * window.ndim)), index.shape
             )
             inside = inside.transpose(axes).reshape(-1)
         return index.transpose(axes).reshape(-1), inside

@@ -20,9 +20,7 @@ def each_matrix(function: Function, *stacks: Array) -> list[Array]:
     batch = stacks[0].shape[:-2]
     flat = [stack.reshape(-1, *stack.shape[-2:]) for stack in stacks]
     columns = zip(*(function(*matrices) for matrices in zip(*flat, strict=True)), strict=True)
-    return [
-        np.stack(results).reshape(*batch, *np.shape(results[0])) for results in columns
-    ]
+    return [np.stack(results).reshape((*batch, *np.shape(results[0]))) for results in columns]
 
 
 def _cholesky(_: Operation) -> Function:
@@ -69,9 +67,7 @@ def _triangular_solve(operation: Operation) -> Function:
         # X A = B is Aᵀ Xᵀ = Bᵀ.
         transposed = p["transpose_a"] == p["left_side"]
         right = b if p["left_side"] else b.T
-        x, _ = trtrs(
-            a, right, lower=p["lower"], trans=int(transposed), unitdiag=p["unit_diagonal"]
-        )
+        x, _ = trtrs(a, right, lower=p["lower"], trans=int(transposed), unitdiag=p["unit_diagonal"])
         return np.asarray(x if p["left_side"] else x.T)
 
     def triangular_solve(a: Array, b: Array) -> Array:

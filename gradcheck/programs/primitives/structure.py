@@ -40,6 +40,11 @@ def _reshape(operation: Operation) -> Function:
     return lambda x: x.reshape(shape)
 
 
+def _squeeze(operation: Operation) -> Function:
+    shape = operation.outputs[0].shape
+    return lambda x: x.reshape(shape)
+
+
 def _transpose(operation: Operation) -> Function:
     permutation = tuple(operation.parameters["permutation"])
     return lambda x: x.transpose(permutation)
@@ -186,7 +191,7 @@ STRUCTURE: dict[str, Callable[[Operation], Function]] = {
     "device_put": _same_all,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
-    "expand_dims": _reshape,
+    "expand_dims": _squeeze,
     "gather": gather,
     "name": _same,
     "optimization_barrier": _same_all,
@@ -199,7 +204,7 @@ STRUCTURE: dict[str, Callable[[Operation], Function]] = {
     "sharding_constraint": _same,
     "slice": _slice,
     "split": _split,
-    "squeeze": _reshape,
+    "squeeze": _squeeze,
     "stack": _stack,
     "stop_gradient": _same,
     "tile": _tile,

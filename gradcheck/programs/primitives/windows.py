@@ -50,7 +50,9 @@ class Windows:
         """Return the windows of `x`, of shape (leading..., positions..., window entries...)."""
         x = self.spread(x, fill)
         lead = x.ndim - len(self.sizes)
-        spans = [(size - 1) * step + 1 for size, step in zip(self.sizes, self.dilation, strict=True)]
+        spans = [
+            (size - 1) * step + 1 for size, step in zip(self.sizes, self.dilation, strict=True)
+        ]
         counts = [
             max(0, (size - span) // stride + 1)
             for size, span, stride in zip(x.shape[lead:], spans, self.strides, strict=True)

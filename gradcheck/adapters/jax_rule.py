@@ -1,0 +1,81 @@
+"""`gradcheck.jax_rule`: a function with a custom derivative rule of JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.adapters.declaration import declare
+from gradcheck.rules import Pullback, Rule
+
+__all__ = ["jax_rule"]
+
+
+def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
+    """Make a rule of a `jax.custom_vjp` or `jax.custom_jvp` function, or of one that uses such.
+
+    The claimed derivative is what `jax.vjp` gives, custom rules and all. The true one is that of the
+    primal, in which every custom rule that is not JAX's own is inlined, nested ones too.
+
+    Args:
+        f: takes and returns arrays or trees of arrays; arguments that are not arrays of real
+            numbers, such as those of `nondiff_argnums`, are passed as they are.
+        **keywords: the dimensions or the domain of each input by its name, and the options of
+            `gradcheck.pair`.
+
+    The function is traced by JAX in 64 bits and evaluated by NumPy: XLA would compile it anew for each
+    of the shapes that the search draws. JAX's global settings are left alone.
+
+    Raises:
+        ContractError: a keyword is unknown or contradicts another.
+
+    >>> import jax
+    >>> from gradcheck import jax_rule, verify
+    >>> @jax.custom_vjp
+    ... def square(x):
+    ...     return x**2
+    >>> square.defvjp(lambda x: (x**2, x), lambda x, g: (g * x,))
+    >>> verify(jax_rule(square, x="N"), examples=20, seed=1).findings[0].diagnosis
+    'claimed = true × 0.5: a factor is wrong'
+    """
+
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        return _evaluate(f, inputs)
+
+    def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        return _evaluate_with_pullback(f, inputs)
+
+    return declare("jax_rule", {"f": f}, keywords, linearise=linearise, primal=primal)
+
+
+def _evaluate(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    import jax
+
+    from gradcheck.programs.evaluation import evaluate
+    from gradcheck.programs.jax_tracing import trace_with_jax, variables_of
+
+    program, output = trace_with_jax(f, inputs)
+    return jax.tree_util.tree_unflatten(output, evaluate(program, variables_of(inputs)))
+
+
+def _evaluate_with_pullback(f: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+    import jax
+
+    from gradcheck.programs.evaluation import evaluate
+    from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
+
+    program, output = trace_with_jax(f, inputs)
+    variables = variables_of(inputs)
+
+    def pullback(cotangent: Any) -> Any:
+        cotangents = [np.asarray(value) for _, value in trees.leaves(cotangent)]
+        found = iter(evaluate(pullback_of(program), [*variables, *cotangents]))
+        return tuple(
+            trees.map_leaves(lambda leaf: next(found) if trees.is_variable(leaf) else None, value)
+            for value in inputs
+        )
+
+    return jax.tree_util.tree_unflatten(output, evaluate(program, variables)), pullback

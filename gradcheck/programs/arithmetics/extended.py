@@ -1,0 +1,136 @@
+"""Numbers wider than float64, with a bound on their rounding error: what is true, what is rounding?
+
+`np.longdouble` where it has more bits than float64 (x86), else double-double. Constants that the
+program writes are the roundings of what its author meant (1/3, 0.1, pi): each that needs more than
+a few bits starts with the error of one float64 rounding. Inputs are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.programs.arithmetics.base import Arithmetic
+from gradcheck.programs.arithmetics.double_double import Double, DoubleDouble
+from gradcheck.programs.arithmetics.floating import Floating
+from gradcheck.programs.arithmetics.running_error import (
+    SLACK,
+    UNIT_ROUNDOFF,
+    Bounded,
+    RunningError,
+)
+from gradcheck.programs.arithmetics.series import DOUBLE_FUNCTIONS, special_functions
+from gradcheck.programs.operations import Operation
+from gradcheck.programs.primitives.elementwise import REAL
+
+__all__ = ["DOUBLE_DOUBLE", "EXTENDED", "LONG_DOUBLE", "Extended", "LongDouble"]
+
+Array = np.ndarray[Any, Any]
+
+LONG_MANTISSAS = (63, 112)
+"""Stored bits of the wide formats that NumPy's longdouble may be: x86's and IEEE's quadruple."""
+
+DOUBLE_DOUBLE_UNIT = 2.0**-100
+"""Largest relative error of one double-double operation: division's 15 units of 2^-106, doubled
+for each of the two roundings of its parts."""
+
+SERIES_ROUNDINGS: dict[str, Callable[..., Any]] = {
+    # exp(-x²) turns one rounding of x² into x² of them.
+    "erf": lambda size, x: (40 + 2 * np.minimum(x * x, 9)) * size,
+    "erfc": lambda size, x: (80 + 4 * x * x) * size,
+    # Stirling's series cancels against the shift: both are of the size of log 60! < 200.
+    "lgamma": lambda size, _: 20 * size + 1000,
+    "digamma": lambda size, _: 20 * size + 100,
+}
+"""Error of the series, absolute, in units of the unit roundoff."""
+
+REDUCTION_ROUNDINGS: dict[str, Callable[..., Any]] = {
+    # Taking off a multiple of log 2 or of pi leaves an error of the size of the argument.
+    "cos": lambda size, x: 20 * size + np.abs(x),
+    "exp": lambda size, x: (20 + np.abs(x)) * size,
+    "exp2": lambda size, x: (20 + np.abs(x)) * size,
+    "expm1": lambda size, x: (20 + np.abs(x)) * size,
+    "logistic": lambda size, x: (20 + np.abs(x)) * size,
+    "pow": lambda size, x, y: (20 + 4 * np.abs(y * np.log(np.abs(x)))) * size,
+    "sin": lambda size, x: 20 * size + np.abs(x),
+    "sinh": lambda size, x: (20 + np.abs(x)) * size,
+    "cosh": lambda size, x: (20 + np.abs(x)) * size,
+    "tan": lambda size, x: 20 * size + np.abs(x) * (1 + size * size),
+}
+"""Error of the double-double functions that reduce their argument, likewise."""
+
+MEANT_BITS = 20
+"""Significant bits up to which a constant is taken for exact, and not for a rounded number."""
+
+LARGEST_EXACT_INTEGER = 2.0**53
+"""Whole numbers up to here are what the author wrote."""
+
+BY_NUMPY = (
+    "acos acosh add add_any asin asinh atan atan2 atanh cbrt cos cosh div exp exp2 expm1 log log1p "
+    "logaddexp logistic mul neg pow rsqrt sin sinh sqrt square sub tan tanh"
+)
+"""Functions that NumPy has in longdouble."""
+
+
+class LongDouble(Floating):
+    """NumPy's longdouble; what NumPy lacks there comes from series, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__("longdouble")
+        self.roundings = SERIES_ROUNDINGS
+        native: dict[str, Callable[..., Any]] = {name: REAL[name] for name in BY_NUMPY.split()}
+        self.elementwise = native | special_functions(
+            native,
+            lambda constant: np.longdouble(constant.high) + np.longdouble(constant.low),
+            lambda x: np.asarray(x).astype(np.float64),
+            np.where,
+        )
+
+    def missing(self, operation: Operation) -> Callable[..., Any]:
+        return Arithmetic.missing(self, operation)
+
+
+class Extended(RunningError):
+    """Wide numbers with bounds; constants of many bits start with a float64 rounding error."""
+
+    def constant(self, array: Array) -> Bounded:
+        array = np.asarray(array)
+        size = np.abs(array).astype(np.float64)
+        mantissa, _ = np.frexp(size)
+        scaled = mantissa * 2.0**MEANT_BITS
+        whole = (size == np.floor(size)) & (size <= LARGEST_EXACT_INTEGER)
+        meant = (scaled == np.floor(scaled)) | whole | ~np.isfinite(size)
+        error = np.where(meant, 0.0, size * (UNIT_ROUNDOFF * SLACK))
+        return Bounded(self.base.constant(array), error)
+
+
+def _double_double() -> DoubleDouble:
+    special = special_functions(
+        DOUBLE_FUNCTIONS, lambda constant: constant, lambda x: np.asarray(x.high), _where
+    )
+    arithmetic = DoubleDouble(DOUBLE_FUNCTIONS | special)
+    arithmetic.roundings = SERIES_ROUNDINGS | REDUCTION_ROUNDINGS
+    return arithmetic
+
+
+def _where(condition: Array, a: Any, b: Any) -> Double:
+    return Double(np.where(condition, a.high, b.high), np.where(condition, a.low, b.low))
+
+
+def _long_double() -> Extended | None:
+    limits = np.finfo(np.longdouble)
+    if limits.nmant not in LONG_MANTISSAS:
+        return None
+    return Extended(LongDouble(), float(limits.eps) / 2)
+
+
+DOUBLE_DOUBLE = Extended(_double_double(), DOUBLE_DOUBLE_UNIT)
+"""Works on every platform, and is slow."""
+
+LONG_DOUBLE = _long_double()
+"""NumPy's own, or None where it is no wider than float64."""
+
+EXTENDED = LONG_DOUBLE or DOUBLE_DOUBLE
+"""The faster of the two that this platform has."""

@@ -1,0 +1,319 @@
+"""What happens when user code calls a NumPy function on traced values.
+
+The function runs on the real arrays first: its result, its errors and whether it returns a view
+are NumPy's own. Then the call is recorded as a pure function of its operands.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.programs.numpy_tracing import indexing
+from gradcheck.programs.numpy_tracing.registry import BY_GUARD, ENTRIES, LOOPS, METADATA, Entry
+from gradcheck.programs.numpy_tracing.tape import refs_in
+from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
+
+if TYPE_CHECKING:
+    from gradcheck.programs.numpy_tracing.recorder import Recorder
+
+__all__ = ["call", "contains_traced", "pack", "packed", "refuse_cast", "ufunc_method", "unwrap"]
+
+REDUCTIONS: dict[Any, Any] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
+ACCUMULATIONS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def unwrap(value: Any) -> Any:
+    """Return nested arguments with every traced value replaced by the real one."""
+    if isinstance(value, Traced):
+        return value.concrete
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind(unwrap(part) for part in value)
+    if kind is dict:
+        return {key: unwrap(part) for key, part in value.items()}
+    return value
+
+
+def contains_traced(value: Any) -> bool:
+    """Say whether a traced value is among nested arguments."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return any(contains_traced(part) for part in value)
+    if kind is dict:
+        return any(contains_traced(part) for part in value.values())
+    return isinstance(value, Traced)
+
+
+# Ufuncs
+
+
+def ufunc_method(
+    recorder: Recorder, ufunc: Any, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """Do what `ufunc.method(*inputs, **keywords)` does; the entry point of `__array_ufunc__`."""
+    keywords = {key: value for key, value in keywords.items() if value is not None}
+    if method == "__call__":
+        return _ufunc_call(recorder, ufunc, inputs, keywords)
+    if method == "at":
+        return indexing.at(recorder, ufunc, *inputs)
+    if method == "outer":
+        left, right = (np.asarray(part) if type(part) is list else part for part in inputs)
+        shape = np.shape(left) + (1,) * np.ndim(right)
+        reshaped = call(recorder, np.reshape, (left, shape), {})
+        return _ufunc_call(recorder, ufunc, (reshaped, right), keywords)
+    if "out" in keywords:
+        keywords["out"] = keywords["out"][0]
+    if method == "reduceat":
+        return _reduce_at(recorder, ufunc, *inputs, **keywords)
+    twin = {"reduce": REDUCTIONS, "accumulate": ACCUMULATIONS}[method].get(ufunc)
+    keywords.setdefault("axis", 0)
+    return call(recorder, twin or getattr(ufunc, method), inputs, keywords)
+
+
+def _ufunc_call(
+    recorder: Recorder, ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    out = keywords.pop("out", None)
+    where = keywords.pop("where", True)
+    if any(type(part) in (list, tuple) for part in inputs):
+        inputs = tuple(packed(recorder, part) for part in inputs)
+    if contains_traced(keywords):
+        keywords = recorder.concrete(keywords)
+    result = ufunc(*(unwrap(part) for part in inputs), **keywords)
+    operands = tuple(recorder.operand(part) for part in inputs)
+    if refs_in(operands):
+        if ufunc not in LOOPS and ufunc not in ENTRIES:
+            recorder.stop(f"{_name(ufunc)} is not covered")
+        for setting in ("order", "casting", "subok"):
+            keywords.pop(setting, None)
+    new = recorder.emit(ufunc, operands, keywords, result)
+    if out is None:
+        if where is not True and (refs_in(operands) or isinstance(where, Traced)):
+            recorder.stop(f"{_name(ufunc)} with where= and no out= leaves arbitrary numbers")
+        return new if where is True else recorder.adopt(ufunc(*unwrap(inputs), where=where))
+    return deliver(
+        recorder, new, out[0] if isinstance(out, tuple) and len(out) == 1 else out, where
+    )
+
+
+def deliver(recorder: Recorder, new: Any, out: Any, where: Any = True) -> Any:
+    """Write a result into `out=`, where the mask `where` is true, and return it."""
+    if isinstance(out, tuple):
+        for target, part in zip(out, new, strict=True):
+            if target is not None:
+                deliver(recorder, part, target, where)
+        return tuple(
+            part if target is None else target for target, part in zip(out, new, strict=True)
+        )
+    if not isinstance(out, TracedArray):
+        if contains_traced(new) and not all(
+            recorder.is_constant(part) for part in (new, where) if isinstance(part, Traced)
+        ):
+            recorder.stop("the result is written into an array that the trace does not know")
+        np.copyto(out, unwrap(new), where=unwrap(where))
+        return out
+    refuse_cast(unwrap(new), out)
+    if where is not True:
+        new = call(recorder, np.where, (where, new, out), {})
+    indexing.set_item(recorder, out, ..., new)
+    return out
+
+
+def refuse_cast(result: Any, out: TracedArray) -> None:
+    """Raise as NumPy does where a result cannot be cast to the dtype of `out=`."""
+    if not np.can_cast(result.dtype, out.concrete.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast ufunc output from dtype('{result.dtype}') to "
+            f"dtype('{out.concrete.dtype}') with casting rule 'same_kind'"
+        )
+
+
+def _reduce_at(
+    recorder: Recorder, ufunc: Any, array: Any, indices: Any, axis: int = 0, out: Any = None
+) -> Any:
+    starts = [int(start) for start in np.asarray(recorder.concrete(indices))]
+    rows = call(recorder, np.moveaxis, (array, axis, 0), {})
+    parts = [
+        ufunc.reduce(rows[start:end], axis=0) if start < end else rows[start]
+        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)
+    ]
+    stacked = call(recorder, np.stack, (parts, axis), {})
+    return stacked if out is None else deliver(recorder, stacked, out)
+
+
+# Functions
+
+
+def call(
+    recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """Do what `function(*arguments, **keywords)` does; the entry point of `__array_function__`."""
+    if isinstance(function, np.ufunc):
+        return _ufunc_call(recorder, function, arguments, keywords)
+    if function is np.where and len(arguments) == 1:
+        function = np.nonzero
+    entry = ENTRIES.get(function)
+    if entry is not None:
+        return _call_entry(recorder, function, entry, arguments, keywords)
+    if function in SPECIAL:
+        return SPECIAL[function](recorder, *arguments, **keywords)
+    if function in METADATA:
+        return recorder.adopt(function(*unwrap(arguments), **unwrap(keywords)))
+    if function in BY_GUARD:
+        return recorder.adopt(
+            function(*recorder.concrete(arguments), **recorder.concrete(keywords))
+        )
+    implementation = getattr(function, "_implementation", function)
+    if not isinstance(implementation, FunctionType):
+        recorder.stop(f"{_name(function)} is not covered")
+    return recorder.clones.of_library(implementation)(*arguments, **keywords)
+
+
+def _call_entry(
+    recorder: Recorder,
+    function: Any,
+    entry: Entry,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+) -> Any:
+    out = keywords.get("out")
+    bound = list(zip(entry.parameters, arguments, strict=False))
+    given: list[Any] = []
+    for name, value in bound:
+        if name == "out":
+            out, value = value, None
+        given.append(_argument(recorder, entry, name, value))
+    given += [packed(recorder, value) for value in arguments[len(bound) :]]
+    named = {
+        name: _argument(recorder, entry, name, value)
+        for name, value in keywords.items()
+        if name != "out"
+    }
+    result = function(*unwrap(given), **unwrap(named))
+    if entry.may_view and _all_known(recorder, result):
+        return recorder.adopt(result)
+    operands = tuple(recorder.operand(value) for value in given)
+    named_operands = {name: recorder.operand(value) for name, value in named.items()}
+    if entry.lower is None and (refs_in(operands) or refs_in(named_operands)):
+        recorder.stop(f"{_name(function)} did not return a view")
+    new = recorder.emit(function, operands, named_operands, result)
+    return new if out is None else deliver(recorder, new, out)
+
+
+def _argument(recorder: Recorder, entry: Entry, name: str, value: Any) -> Any:
+    if name in entry.arrays:
+        return packed(recorder, value)
+    if name in entry.sequences:
+        return value if isinstance(value, Traced) else [packed(recorder, part) for part in value]
+    return recorder.concrete(value)
+
+
+def _all_known(recorder: Recorder, result: Any) -> bool:
+    if isinstance(result, (tuple, list)):
+        return all(_all_known(recorder, part) for part in result)
+    return recorder.is_known(result)
+
+
+def packed(recorder: Recorder, value: Any, dtype: Any = None) -> Any:
+    """Return a sequence that holds traced values as one traced array; anything else as it is."""
+    if type(value) not in (list, tuple) or not contains_traced(value):
+        return value
+    result = np.array(unwrap(value), dtype=dtype)
+    leaves = tuple(recorder.operand(leaf) for leaf in _leaves(value))
+    return recorder.emit(pack, (leaves, result.shape, result.dtype), {}, result)
+
+
+def pack(leaves: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return the array of `shape` whose elements, in C order, are those of all the leaves."""
+    return np.concatenate([np.ravel(leaf).astype(dtype) for leaf in leaves]).reshape(shape)
+
+
+def _leaves(value: Any) -> list[Any]:
+    if type(value) in (list, tuple):
+        return [leaf for part in value for leaf in _leaves(part)]
+    return [value]
+
+
+def _name(function: Any) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{name}"
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{name}".replace("numpy.", "np.")
+
+
+# Functions that write, or that make room
+
+
+def _copyto(
+    recorder: Recorder, dst: Any, src: Any, casting: str = "same_kind", where: Any = True
+) -> None:
+    if casting != "same_kind":
+        recorder.stop(f"np.copyto with casting={casting!r} is not covered")
+    source = packed(recorder, src)
+    deliver(recorder, source if isinstance(source, Traced) else np.asarray(source), dst, where)
+
+
+def _putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:
+    if np.shape(values) not in ((), np.shape(a)):
+        recorder.stop("np.putmask with values that repeat is not covered")
+    deliver(recorder, values if isinstance(values, Traced) else np.asarray(values), a, mask)
+
+
+def _place(recorder: Recorder, arr: Any, mask: Any, vals: Any) -> None:
+    chosen = np.flatnonzero(recorder.concrete(mask))
+    values = call(recorder, np.ravel, (packed(recorder, vals),), {})
+    arr.flat[chosen] = values[np.arange(len(chosen)) % len(values)]
+
+
+def _put(recorder: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    if mode != "raise":
+        recorder.stop(f"np.put with mode={mode!r} is not covered")
+    chosen = np.ravel(recorder.concrete(ind))
+    values = call(recorder, np.ravel, (packed(recorder, v),), {})
+    a.flat[chosen] = values[np.arange(len(chosen)) % len(values)]
+
+
+def _zeros_like(recorder: Recorder, a: Any, *arguments: Any, **keywords: Any) -> Any:
+    return recorder.adopt(
+        np.zeros_like(unwrap(a), *recorder.concrete(arguments), **recorder.concrete(keywords))
+    )
+
+
+def _ones_like(recorder: Recorder, a: Any, *arguments: Any, **keywords: Any) -> Any:
+    return recorder.adopt(
+        np.ones_like(unwrap(a), *recorder.concrete(arguments), **recorder.concrete(keywords))
+    )
+
+
+def _full_like(
+    recorder: Recorder, a: Any, fill_value: Any, *arguments: Any, **keywords: Any
+) -> Any:
+    filled = _zeros_like(recorder, a, *arguments, **keywords)
+    filled[...] = fill_value
+    return filled
+
+
+SPECIAL: dict[Any, Any] = {
+    np.copyto: _copyto,
+    np.putmask: _putmask,
+    np.place: _place,
+    np.put: _put,
+    # What np.empty leaves in memory is arbitrary; zeros make the trace reproducible.
+    np.empty_like: _zeros_like,
+    np.zeros_like: _zeros_like,
+    np.ones_like: _ones_like,
+    np.full_like: _full_like,
+}
+"""Functions that write into an argument or return fresh constants."""

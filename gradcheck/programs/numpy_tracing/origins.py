@@ -1,0 +1,70 @@
+"""Whose code a file is: the user's, which is copied and cited, or a library's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["is_library", "is_users", "is_users_file"]
+
+OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+STANDARD_LIBRARY = tuple(
+    os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")
+)
+NUMPY_FOLDER = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+
+LIBRARIES = ("numpy", "scipy")
+"""Packages whose Python code is traced like the user's where no rule covers a function of theirs,
+but never cited."""
+
+FOREIGN = ("jax", "jaxlib", "torch", "ml_dtypes", "hypothesis", "pytest", "_pytest", "pluggy")
+"""Packages that are left alone; what hands them a traced array stops the trace."""
+
+
+@lru_cache(maxsize=1024)
+def is_users_file(path: str) -> bool:
+    """Say whether a source file is the user's, to be cited in messages."""
+    path = os.path.abspath(path) if not path.startswith("<") else path
+    if path.startswith((OWN_FOLDER, NUMPY_FOLDER, "<frozen")):
+        return False
+    package = _package_in_site_packages(path)
+    if package is not None:
+        return package not in LIBRARIES + FOREIGN
+    return not path.startswith(STANDARD_LIBRARY)
+
+
+def is_library(name: str) -> bool:
+    """Say whether a module belongs to a library whose Python code is traced on demand."""
+    return name.partition(".")[0] in LIBRARIES
+
+
+def is_users(module: ModuleType | dict[str, Any]) -> bool:
+    """Say whether a module, or the globals of a function, is to be copied for a trace.
+
+    The adapters of this package are copied as well, for their closures hold the user's functions.
+    """
+    names = module.__dict__ if isinstance(module, ModuleType) else module
+    name = str(names.get("__name__", ""))
+    if name.partition(".")[0] in LIBRARIES + FOREIGN:
+        return False
+    if name.startswith("gradcheck.programs.numpy_tracing"):
+        return False
+    path = names.get("__file__")
+    if path is None:
+        return name == "__main__" or name.partition(".")[0] not in sys.stdlib_module_names
+    path = os.path.abspath(path)
+    return _package_in_site_packages(path) is not None or not path.startswith(STANDARD_LIBRARY)
+
+
+def _package_in_site_packages(path: str) -> str | None:
+    for folder in ("site-packages", "dist-packages"):
+        _, found, rest = path.partition(f"{os.sep}{folder}{os.sep}")
+        if found:
+            return rest.partition(os.sep)[0].removesuffix(".py")
+    return None

@@ -1,0 +1,237 @@
+"""What stands in, inside the private copies of user code, for functions NumPy cannot dispatch.
+
+NumPy hands a call to a traced array only where one is among the arguments. `np.zeros(3)` has none,
+and `np.array([x[0], x[1]])`, `float(x)` and `math.exp(x)` ask for plain numbers. The copies of the
+user's functions see the stand-ins below under those names; nobody else does.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.programs.numpy_tracing import calls
+from gradcheck.programs.numpy_tracing.registry import LOOPS
+from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
+
+if TYPE_CHECKING:
+    from gradcheck.programs.numpy_tracing.recorder import Recorder
+
+__all__ = ["FloatType", "RandomSource", "as_array", "numpy_function", "stand_ins"]
+
+MAKERS: set[Any] = {np.arange, np.eye, np.identity, np.ones, np.zeros, np.tri, np.indices, np.fromiter}
+"""Functions that make an array from sizes; a size that depends on the inputs gets a guard."""
+
+ROUNDING: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc: np.trunc}
+TESTS: dict[Any, Any] = {math.isnan: np.isnan, math.isinf: np.isinf, math.isfinite: np.isfinite}
+
+
+def stand_ins(recorder: Recorder) -> dict[Any, Any]:
+    """Return the table from a function to what stands in for it while `recorder` runs."""
+    table: dict[Any, Any] = {
+        np.array: functools.partial(_array, recorder, True),
+        np.asarray: functools.partial(_array, recorder, None),
+        np.asanyarray: functools.partial(_array, recorder, None),
+        np.ascontiguousarray: functools.partial(_array, recorder, None, order="C", ndmin=1),
+        np.asfortranarray: functools.partial(_array, recorder, None, order="F"),
+        np.empty: functools.partial(_empty, recorder),
+        np.full: functools.partial(_full, recorder),
+        np.ndenumerate: _ndenumerate,
+        float: FloatType(recorder),
+    }
+    for function in MAKERS:
+        table[function] = _maker(recorder, function)
+    for function in LOOPS:
+        if getattr(function, "__module__", None) == "math":
+            table[function] = _math_function(recorder, function)
+    for function, twin in ROUNDING.items():
+        table[function] = _through(function, lambda x, twin=twin: int(twin(x)))
+    for function, twin in TESTS.items():
+        table[function] = _through(function, lambda x, twin=twin: bool(twin(x)))
+    return table
+
+
+def numpy_function(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the stand-in of any other function of NumPy: its arrays can be filled and traced."""
+
+    @functools.wraps(function)
+    def stand_in(*arguments: Any, **keywords: Any) -> Any:
+        if not recorder.is_running:
+            return function(*arguments, **keywords)
+        if calls.contains_traced(arguments) or calls.contains_traced(keywords):
+            return recorder.call(function, arguments, keywords)
+        return recorder.adopt(_watched(recorder, function(*arguments, **keywords)))
+
+    return stand_in
+
+
+def as_array(value: Any, **settings: Any) -> Any:
+    """Return `value` as a new array."""
+    return np.array(value, **settings)
+
+
+def _array(
+    recorder: Recorder,
+    copy: Any,
+    value: Any,
+    /,
+    dtype: Any = None,
+    *positional: Any,
+    **settings: Any,
+) -> Any:
+    settings.setdefault("copy", copy)
+    settings.pop("device", None)
+    settings.pop("like", None)
+    if positional:
+        settings["order"] = positional[0]
+    settings["dtype"] = None if dtype is None else np.dtype(dtype)
+    if not recorder.is_running:
+        return np.array(value, **settings)
+    if isinstance(value, RandomSource) or not calls.contains_traced(value):
+        return recorder.adopt(np.array(value, **settings))
+    if not isinstance(value, Traced):
+        value = calls.packed(recorder, value, settings["dtype"])
+    result = np.array(value.concrete, **settings)
+    if isinstance(value, TracedArray):
+        if result is value.concrete:
+            return value
+        if recorder.is_known(result):
+            return recorder.view(result)
+    settings["copy"] = True
+    return recorder.emit(as_array, (recorder.operand(value),), settings, result)
+
+
+def _empty(recorder: Recorder, *arguments: Any, **keywords: Any) -> Any:
+    """Return zeros, so that what a program reads before it writes is the same at every run."""
+    if not recorder.is_running:
+        return np.empty(*arguments, **keywords)
+    return recorder.adopt(np.zeros(*recorder.concrete(arguments), **recorder.concrete(keywords)))
+
+
+def _full(
+    recorder: Recorder,
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "C",
+) -> Any:
+    if not recorder.is_running or not calls.contains_traced((shape, fill_value)):
+        return recorder.adopt(np.full(shape, fill_value, dtype, order))
+    fill_value = calls.packed(recorder, fill_value)
+    dtype = np.dtype(dtype) if dtype is not None else np.asarray(calls.unwrap(fill_value)).dtype
+    filled = recorder.adopt(np.zeros(recorder.concrete(shape), dtype, order))
+    filled[...] = fill_value
+    return filled
+
+
+def _ndenumerate(array: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
+    return ((index, array[index]) for index in np.ndindex(*np.shape(array)))
+
+
+def _maker(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def stand_in(*arguments: Any, **keywords: Any) -> Any:
+        if not recorder.is_running:
+            return function(*arguments, **keywords)
+        concrete = recorder.concrete((arguments, keywords))
+        return recorder.adopt(function(*concrete[0], **concrete[1]))
+
+    return stand_in
+
+
+def _math_function(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def stand_in(*arguments: Any) -> Any:
+        if not calls.contains_traced(arguments):
+            return function(*arguments)
+        scalars = tuple(
+            part.item() if isinstance(part, TracedArray) else part for part in arguments
+        )
+        result = function(*calls.unwrap(scalars))
+        return recorder.emit(function, tuple(map(recorder.operand, scalars)), {}, result)
+
+    return stand_in
+
+
+def _through(function: Callable[..., Any], twin: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def stand_in(value: Any) -> Any:
+        return twin(value) if isinstance(value, Traced) else function(value)
+
+    return stand_in
+
+
+class FloatType:
+    """Passes for the type `float`, but keeps what depends on the inputs on the tape."""
+
+    dtype = np.dtype(float)
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __call__(self, value: Any = 0.0) -> Any:
+        if not isinstance(value, Traced) or self._recorder.is_constant(value):
+            return float(value.concrete if isinstance(value, Traced) else value)
+        scalar = value.item()
+        return scalar if scalar.dtype == self.dtype else self._recorder.cast(scalar, self.dtype)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, float)
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, float)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (float,)
+
+    def __or__(self, other: Any) -> Any:
+        return float | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | float
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is float
+
+    def __hash__(self) -> int:
+        return hash(float)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(float, name)
+
+
+class RandomSource:
+    """Passes for a random generator, whose draws become constants that can be written to."""
+
+    def __init__(self, source: Any, recorder: Recorder) -> None:
+        self._source = source
+        self._recorder = recorder
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._source)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._source, name)
+        if not callable(found):
+            return found
+
+        @functools.wraps(found)
+        def draw(*arguments: Any, **keywords: Any) -> Any:
+            concrete = self._recorder.concrete((arguments, keywords))
+            result = found(*concrete[0], **concrete[1])
+            for argument in arguments:  # shuffled in place
+                if isinstance(argument, TracedArray):
+                    argument.buffer.version += 1
+            return self._recorder.adopt(result)
+
+        return draw
+
+
+def _watched(recorder: Recorder, value: Any) -> Any:
+    is_source = isinstance(value, (np.random.Generator, np.random.RandomState))
+    return RandomSource(value, recorder) if is_source else value

@@ -1,0 +1,176 @@
+"""One recorded run as a program of the inputs: the jaxpr, its guards, and the run repeated."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.errors import Abstention
+from gradcheck.programs.compat import source_line
+from gradcheck.programs.numpy_tracing.calls import unwrap
+from gradcheck.programs.numpy_tracing.clones import Clones
+from gradcheck.programs.numpy_tracing.lowering import lower
+from gradcheck.programs.numpy_tracing.origins import is_users_file
+from gradcheck.programs.numpy_tracing.randomness import preserved, state_of
+from gradcheck.programs.numpy_tracing.recorder import Recorder, TracingStopped
+from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
+from gradcheck.programs.numpy_tracing.tape import Guard, Kind, Tape, fill
+
+__all__ = ["Trace", "is_number", "trace", "variables_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a function computed at one point, as a program of its floating inputs.
+
+    Attributes:
+        jaxpr: the ClosedJaxpr from floating leaves of the arguments to floating leaves of the
+            output, both in leaf order and in the dtypes that they had.
+        outputs: the output of the recorded run, a tree of plain arrays and values.
+        random: whether random numbers were drawn; they are constants of this very run.
+        source_lines: for each equation of the jaxpr the user's line as `path:line`, or None.
+    """
+
+    jaxpr: Any
+    outputs: Any
+    random: bool
+    source_lines: tuple[str | None, ...]
+    _tape: Tape
+    _arguments: Any
+    _results: tuple[Any, ...]
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """The values that decided the course of the run, each with its outcome and line."""
+        return tuple(self._tape.guards)
+
+    @property
+    def dtypes(self) -> set[Any]:
+        """The floating dtypes that occur in the run."""
+        kinds = [*self._tape.inputs, *(call.kind for call in self._tape.calls)]
+        found = {part.dtype for kind in kinds for part in _parts_of(kind)}
+        return {dtype for dtype in found if dtype.kind in "fc" or "float" in dtype.name}
+
+    def holds_at(self, arguments: tuple[Any, ...]) -> bool:
+        """Say whether the program is that of the function at other arguments as well.
+
+        So it is where all that is no floating array is equal, shapes and dtypes are, and every
+        guard has the outcome that was recorded. What the function reads from elsewhere, such as a
+        closure, is taken to be unchanged.
+        """
+        return self._fits(arguments) and self.broken_guard(arguments) is None
+
+    def broken_guard(self, arguments: tuple[Any, ...]) -> Guard | None:
+        """Return the first guard that does not hold at other arguments of the same shapes."""
+        if not self._tape.guards:
+            return None
+        return self._tape.broken_guard(self._tape.replay(variables_of(arguments)))
+
+    def replay(self, arguments: tuple[Any, ...]) -> Any:
+        """Repeat the recorded NumPy calls at other arguments; return the output's tree.
+
+        Only floating leaves of the output change; they are new arrays. The guards are not checked.
+        """
+        values = self._tape.replay(variables_of(arguments))
+        with np.errstate(all="ignore"):
+            results = iter([np.array(fill(result, values)) for result in self._results])
+        return trees.map_leaves(
+            lambda leaf: next(results) if is_number(leaf) else leaf, self.outputs
+        )
+
+    def _fits(self, arguments: tuple[Any, ...]) -> bool:
+        mine, theirs = trees.leaves(self._arguments), trees.leaves(arguments)
+        return len(mine) == len(theirs) and all(
+            path == other_path and _is_interchangeable(leaf, other)
+            for (path, leaf), (other_path, other) in zip(mine, theirs, strict=True)
+        )
+
+
+def trace(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Trace:
+    """Record `function(*arguments)` and return the program that it amounts to.
+
+    See `gradcheck.programs.tracing.trace`.
+    """
+    add_special_functions()
+    recorder = Recorder()
+    clones = recorder.clones = Clones(recorder)
+    with preserved() as drew_globally:
+        inputs = trees.map_leaves(
+            lambda leaf: recorder.input(leaf) if trees.is_variable(leaf) else clones.convert(leaf),
+            arguments,
+        )
+        copied = clones.convert(function)
+        with recorder.running():
+            output = _run(recorder, copied, inputs)
+            leaves = [leaf for _, leaf in trees.leaves(output)]
+            results = tuple(recorder.operand(leaf) for leaf in leaves if is_number(unwrap(leaf)))
+        is_random = drew_globally() or any(
+            state_of(original) != state_of(copy) for original, copy in clones.random_sources
+        )
+    jaxpr = lower(recorder.tape, results)
+    lines = tuple(source_line(equation.source_info) for equation in jaxpr.jaxpr.eqns)
+    kept = trees.map_leaves(_copied, (arguments, trees.map_leaves(unwrap, output)))
+    return Trace(jaxpr, kept[1], is_random, lines, recorder.tape, kept[0], results)
+
+
+def _parts_of(kind: Any) -> list[Kind]:
+    return [kind] if isinstance(kind, Kind) else [p for part in kind for p in _parts_of(part)]
+
+
+def variables_of(arguments: tuple[Any, ...]) -> list[Any]:
+    """List the floating leaves of the arguments: the inputs of the program."""
+    return [value for _, value in trees.leaves(arguments) if trees.is_variable(value)]
+
+
+def is_number(leaf: Any) -> bool:
+    """Say whether a leaf of an output is an output of the program: of floating numbers."""
+    return isinstance(leaf, (float, complex)) or trees.is_variable(leaf)
+
+
+def _run(recorder: Recorder, function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+    output = None
+    try:
+        output = function(*inputs)
+    except TracingStopped:
+        pass
+    except Exception as error:
+        if recorder.stopped is None:
+            raise Abstention(
+                f"the code raised {type(error).__name__}: {error} while it was recorded",
+                _line_of(error),
+            ) from error
+    if recorder.stopped is not None:
+        raise recorder.stopped
+    return output
+
+
+def _line_of(error: Exception) -> str | None:
+    users = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if is_users_file(frame.filename)
+    ]
+    return users[-1] if users else None
+
+
+def _is_interchangeable(leaf: Any, other: Any) -> bool:
+    if trees.is_variable(leaf):
+        return (
+            trees.is_variable(other)
+            and np.shape(leaf) == np.shape(other)
+            and leaf.dtype == other.dtype
+        )
+    if isinstance(leaf, np.ndarray) or isinstance(other, np.ndarray):
+        return (
+            type(leaf) is type(other) and leaf.dtype == other.dtype and np.array_equal(leaf, other)
+        )
+    return leaf is other or (type(leaf) is type(other) and bool(leaf == other))
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf

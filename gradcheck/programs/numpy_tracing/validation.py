@@ -1,0 +1,274 @@
+"""Whether a trace computes what the untraced function computes; nothing else makes it believed.
+
+The recorded run must agree with the untouched function bit for bit. At a second point, which takes
+the same branches, the tape repeated in NumPy must agree with the untouched function, and so must the
+lowered program. There the program's derivative must agree with a finite difference of the untouched
+function along one direction. A constant that should have depended on the inputs, a write that
+missed a view, a wrong twin in `lax` each break one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import jaxpr_as_fun
+from numpy.typing import NDArray
+
+from gradcheck import trees
+from gradcheck.errors import Abstention
+from gradcheck.programs.compat import enable_x64
+from gradcheck.programs.arithmetics.floating import AS_TRACED
+from gradcheck.programs.evaluation import evaluate
+from gradcheck.programs.numpy_tracing.calls import unwrap
+from gradcheck.programs.numpy_tracing.clones import Clones
+from gradcheck.programs.numpy_tracing.randomness import preserved
+from gradcheck.programs.numpy_tracing.trace import Trace, is_number, trace, variables_of
+
+__all__ = ["validated_trace"]
+
+APPROACHES = (1.0, 0.1, 1e-2, 1e-4, 1e-6)
+"""Fractions of the way to the fresh point at which a second point is sought, until one takes the
+branches of the first. The smallest still moves every input by thousands of its rounding errors."""
+
+PERTURBATION = 0.3
+"""Size of the random change that makes a fresh point where the caller gives none, relative to the
+largest magnitude of each input array, and absolute for an array of zeros."""
+
+ROUNDING_STEPS = 2**14
+"""Rounding errors, of the largest magnitude in an output, by which two evaluations of the same
+formula in another order may differ. Sums of some thousand terms stay far below it, and a wrong
+program differs by much more."""
+
+REPETITION_STEPS = 64
+"""Likewise where the same NumPy calls are repeated: only a threaded product of matrices may add in
+another order."""
+
+DIFFERENCE_STEPS = (1e-4, 1e-5, 1e-3, 1e-6)
+"""Steps of the central difference, relative to the largest input; one that fits is enough."""
+
+NOISE_FACTOR = 100
+"""Rounding errors of an output that a difference may carry: sums of some thousand terms lose about
+as many as the root of their number."""
+
+DIFFERENCE_TOLERANCE = 1e-3
+"""Relative disagreement of the program's derivative with the finite difference that is taken for
+the difference's own error: values have been compared to rounding already, and this looks for
+derivatives that are wrong altogether."""
+
+
+def validated_trace(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    *,
+    fresh: tuple[Any, ...] | None = None,
+    rng: np.random.Generator,
+) -> Trace:
+    """Trace `function(*arguments)` and compare the program with the untraced function.
+
+    See `gradcheck.programs.tracing.validated_trace`.
+    """
+    recorded = trace(function, arguments)
+    if variables_of(arguments) and _has_numbers(recorded.outputs):
+        _check_elsewhere(function, recorded, arguments, fresh, rng)
+    sources = Clones()
+    sources.convert(function)
+    with preserved([source for source, _ in sources.random_sources]):
+        untraced = _run(function, arguments)  # last of all, for it may change state for good
+    _compare("the recorded", recorded.outputs, "the untraced", untraced, 0)
+    lowered = _evaluated(recorded, arguments)
+    _compare("the lowered", lowered, "the untraced", untraced, ROUNDING_STEPS * _unit(recorded))
+    return recorded
+
+
+def _check_elsewhere(
+    function: Callable[..., Any],
+    recorded: Trace,
+    arguments: tuple[Any, ...],
+    fresh: tuple[Any, ...] | None,
+    rng: np.random.Generator,
+) -> None:
+    """Compare program and function at a second point on the same branches."""
+    towards = _perturbed(arguments, rng) if fresh is None else fresh
+    broken, unit = None, _unit(recorded)
+    for fraction in APPROACHES:
+        point = _between(arguments, towards, fraction)
+        broken = recorded.broken_guard(point)
+        if broken is not None:
+            continue
+        try:
+            untraced = _run_copy(function, point)
+        except Exception:  # outside of the function's domain, perhaps
+            continue
+        if not _is_finite(untraced):
+            continue
+        replayed = recorded.replay(point)
+        _compare(
+            "the recorded run, repeated at a second point,", replayed, "untraced", untraced, REPETITION_STEPS * unit
+        )
+        lowered = _evaluated(recorded, point)
+        _compare("the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit)
+        _check_derivative(function, recorded, point, rng)
+        return
+    if broken is not None:
+        raise Abstention("no second point near this one takes the same branches", broken.line)
+    raise Abstention("the function is defined and finite at no second point near this one")
+
+
+def _check_derivative(
+    function: Callable[..., Any], recorded: Trace, point: tuple[Any, ...], rng: np.random.Generator
+) -> None:
+    """Compare the program's derivative along one direction with a central difference."""
+    values = [np.asarray(value) for value in variables_of(point)]
+    scale = max((float(np.max(np.abs(value), initial=0)) for value in values), default=0) or 1.0
+    direction = [
+        np.asarray(rng.uniform(0.5, 1, value.shape) * rng.choice([-1, 1], value.shape), value.dtype)
+        for value in values
+    ]
+    slope = _directional_derivative(recorded, values, direction)
+    closest = (np.inf, 0.0, 0.0)
+    for step in DIFFERENCE_STEPS:
+        ends = [_with_variables(point, values, direction, sign * step * scale) for sign in (1, -1)]
+        if any(recorded.broken_guard(end) for end in ends):
+            continue
+        try:
+            above, below = (_numbers(_run_copy(function, end)) for end in ends)
+        except Exception:  # outside of the function's domain, perhaps
+            continue
+        difference = (above - below) / (2 * step * scale)
+        noise = _unit(recorded) * np.max(np.abs(above), initial=0) / (step * scale)
+        error = float(np.max(np.abs(difference - slope), initial=0))
+        size = float(max(np.max(np.abs(slope), initial=0), np.max(np.abs(difference), initial=0)))
+        if not error > DIFFERENCE_TOLERANCE * size + NOISE_FACTOR * noise:
+            return
+        worst = int(np.argmax(np.abs(difference - slope)))
+        closest = min(closest, (error, float(abs(slope[worst])), float(abs(difference[worst]))))
+    if closest[0] < np.inf:
+        raise Abstention(
+            f"the traced derivative along a direction is {closest[1]:.6g} in size, "
+            f"a finite difference of the untraced function {closest[2]:.6g}"
+        )
+
+
+def _directional_derivative(
+    recorded: Trace, values: list[NDArray[Any]], direction: list[NDArray[Any]]
+) -> NDArray[Any]:
+    run = jaxpr_as_fun(recorded.jaxpr)
+    with enable_x64():
+        kinds = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values]
+        program = jax.make_jaxpr(lambda at, along: jax.jvp(run, at, along)[1])(kinds, kinds)
+    return _flat(evaluate(program, [*values, *direction], AS_TRACED))
+
+
+def _evaluated(recorded: Trace, arguments: tuple[Any, ...]) -> Any:
+    values = iter(evaluate(recorded.jaxpr, variables_of(arguments), AS_TRACED))
+    return trees.map_leaves(
+        lambda leaf: next(values) if is_number(leaf) else leaf, recorded.outputs
+    )
+
+
+def _run(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    own = trees.map_leaves(
+        lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, arguments
+    )
+    return trees.map_leaves(
+        lambda leaf: np.array(leaf) if is_number(leaf) else leaf, function(*own)
+    )
+
+
+def _run_copy(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Run a plain private copy of the function, so that state starts where the trace's did."""
+    with preserved(), np.errstate(all="ignore"):
+        return unwrap(_run(Clones().convert(function), arguments))
+
+
+def _unit(recorded: Trace) -> float:
+    """Return the relative rounding error of the narrowest floating dtype that the run has used."""
+    return max((float(jax.numpy.finfo(dtype).eps) for dtype in recorded.dtypes), default=0.0)
+
+
+def _compare(what: str, one: Any, other_what: str, other: Any, tolerance: float) -> None:
+    """Abstain where two outputs differ by more, relative to the largest entry, and say where."""
+    ones, others = trees.leaves(one), trees.leaves(other)
+    if [path for path, _ in ones] != [path for path, _ in others]:
+        raise Abstention(f"{what} and {other_what} code return different structures")
+    for (path, left), (_, right) in zip(ones, others, strict=True):
+        if not is_number(left) and not is_number(right):
+            continue
+        a, b = np.asarray(left), np.asarray(right)
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise Abstention(
+                f"{what} and {other_what} code part at output{path}: "
+                f"{a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}"
+            )
+        differs = ~_agree(a, b, tolerance)
+        if np.any(differs):
+            index = tuple(int(i) for i in np.argwhere(differs)[0])
+            place = f"{path}[{', '.join(map(str, index))}]" if index else path
+            raise Abstention(
+                f"{what} and {other_what} code part at output{place}: {a[index]} and {b[index]}"
+            )
+
+
+def _agree(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> Any:
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if not tolerance:
+        return same
+    finite = np.abs(b[np.isfinite(b)])
+    allowed = tolerance * float(np.max(finite, initial=0))
+    with np.errstate(invalid="ignore"):
+        return same | (np.abs(a - b) <= allowed)
+
+
+def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[Any, ...]:
+    def moved(leaf: Any) -> Any:
+        if not trees.is_variable(leaf):
+            return leaf
+        size = float(np.max(np.abs(leaf), initial=0)) or 1.0
+        return np.asarray(leaf + PERTURBATION * size * rng.normal(size=leaf.shape), leaf.dtype)[()]
+
+    return trees.map_leaves(moved, arguments)  # type: ignore[no-any-return]
+
+
+def _between(one: Any, other: Any, fraction: float) -> Any:
+    targets = iter(leaf for _, leaf in trees.leaves(other))
+
+    def moved(leaf: Any) -> Any:
+        target = next(targets)
+        if not trees.is_variable(leaf):
+            return leaf
+        point = np.array(leaf, order="K", copy=True)
+        point[...] = leaf + fraction * (np.asarray(target) - leaf)
+        return point if isinstance(leaf, np.ndarray) else point[()]
+
+    return trees.map_leaves(moved, one)
+
+
+def _with_variables(
+    point: tuple[Any, ...], values: list[NDArray[Any]], direction: list[NDArray[Any]], step: float
+) -> tuple[Any, ...]:
+    moved: Iterator[Any] = iter(
+        np.asarray(value + step * along, value.dtype)[()]
+        for value, along in zip(values, direction, strict=True)
+    )
+    return trees.map_leaves(  # type: ignore[no-any-return]
+        lambda leaf: next(moved) if trees.is_variable(leaf) else leaf, point
+    )
+
+
+def _numbers(output: Any) -> NDArray[Any]:
+    return _flat([leaf for _, leaf in trees.leaves(output) if is_number(leaf)])
+
+
+def _flat(parts: list[Any]) -> NDArray[Any]:
+    return np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(0)
+
+
+def _has_numbers(output: Any) -> bool:
+    return any(is_number(leaf) for _, leaf in trees.leaves(output))
+
+
+def _is_finite(output: Any) -> bool:
+    return bool(np.all(np.isfinite(_numbers(output))))

@@ -1,0 +1,126 @@
+"""What differences of the user's real forward say of a claimed gradient."""
+
+import numpy as np
+import pytest
+
+import gradcheck
+from gradcheck.oracles.finite_differences import FEW_ENTRIES, FiniteDifferences
+from gradcheck.rules import Point, claim_at
+
+RNG = np.random.default_rng(5)
+
+
+def elementwise(f, derivative, **options):
+    return gradcheck.vjp(f, lambda dout, x: dout * derivative(x), x="N", name="rule", **options)
+
+
+def entries(rule, x, cotangent=None, seed=0):
+    """Return what differences say of x: true values, bounds, and the claim."""
+    claim = claim_at(rule, Point((np.asarray(x, float),), cotangent))
+    evidence = FiniteDifferences().examine(rule, claim, np.random.default_rng(seed))
+    found = evidence.entries["x"]
+    return found.true, found.bound, claim.variables[0].claimed, evidence
+
+
+@pytest.mark.parametrize("size", [1, FEW_ENTRIES, FEW_ENTRIES + 1, 1000])
+def test_the_true_gradient_lies_within_the_bound_of_few_and_of_many_entries(size):
+    x = RNG.normal(size=size)
+    true, bound, _, _ = entries(elementwise(np.sin, np.cos), x)
+    assert np.all(np.abs(true - np.cos(x)) <= bound)
+    assert np.all(bound <= 1e-6 * np.maximum(np.abs(np.cos(x)), 1e-3))
+
+
+@pytest.mark.parametrize("place", [0, 137, 999])
+def test_one_flipped_sign_in_a_diagonal_jacobian_of_a_thousand_entries_is_found(place):
+    """Projections onto one random direction, compared by norm, miss it."""
+    x = RNG.uniform(0.5, 1.0, size=1000)
+    sign = np.ones(1000)
+    sign[place] = -1
+    true, bound, claimed, _ = entries(elementwise(np.sin, lambda x: sign * np.cos(x)), x)
+    assert np.flatnonzero(np.abs(true - claimed) > bound).tolist() == [place]
+    assert abs(true[place] - np.cos(x[place])) <= bound[place]
+
+
+def test_a_small_wrong_entry_beside_large_ones_is_found():
+    weights = np.full(500, 1e6)
+    weights[77] = 1e-2
+    wrong = weights.copy()
+    wrong[77] *= 1.001
+    x = RNG.normal(size=500)
+    rule = gradcheck.vjp(lambda x: weights * x, lambda g, x: g * wrong, x="N")
+    true, bound, claimed, _ = entries(rule, x, RNG.normal(size=500))
+    assert np.flatnonzero(np.abs(true - claimed) > bound).tolist() == [77]
+
+
+def test_wrong_entries_are_localised_in_far_fewer_forwards_than_entries():
+    x = RNG.normal(size=4096)
+    wrong = np.ones(4096)
+    wrong[[5, 2000, 4000]] = [1.01, 0.99, -1]
+    rule = elementwise(np.tanh, lambda x: wrong * (1 - np.tanh(x) ** 2))
+    true, bound, claimed, evidence = entries(rule, x)
+    found = set(np.flatnonzero(np.abs(true - claimed) > bound).tolist())
+    assert {5, 2000, 4000} <= found
+    assert evidence.evaluations < 4096
+
+
+def test_steps_stay_inside_the_declared_domain():
+    seen = []
+
+    def log(x):
+        seen.append(float(np.min(x)))
+        return np.log(x)
+
+    rule = gradcheck.vjp(log, lambda g, x: g / x, x=gradcheck.positive("N"))
+    true, bound, claimed, _ = entries(rule, [1e-3, 1.0, 20.0])
+    assert min(seen) > 0
+    assert np.all(np.abs(true - claimed) <= bound)
+
+
+def test_at_a_kink_nothing_is_said_and_the_reason_is_named():
+    rule = elementwise(lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float))
+    _, bound, _, evidence = entries(rule, [0.0, 1.0])
+    assert not np.isfinite(bound[0])
+    assert np.isfinite(bound[1])
+    assert "finite differences: " in evidence.reason
+
+
+@pytest.mark.parametrize("gap", [1e-12, 3e-7, 1e-3])
+def test_near_a_kink_the_bound_still_holds(gap):
+    rule = elementwise(lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float))
+    true, bound, claimed, _ = entries(rule, [gap, -gap])
+    decided = np.isfinite(bound)
+    assert np.all(np.abs(true - claimed)[decided] <= bound[decided] + 1e-14)
+
+
+def test_a_cotangent_of_another_scale_changes_nothing_but_the_unit():
+    x = RNG.normal(size=5)
+    rule = elementwise(np.sin, np.cos)
+    for scale in (1e-150, 1e150):
+        true, bound, claimed, _ = entries(rule, x, np.full(5, scale))
+        assert np.all(np.abs(true - claimed) <= bound)
+        assert np.all(bound <= 1e-6 * scale)
+
+
+def test_directions_differ_from_draw_to_draw():
+    x = RNG.normal(size=50)
+    rule = elementwise(np.sin, np.cos)
+    _, first, _, _ = entries(rule, x, seed=1)
+    _, second, _, _ = entries(rule, x, seed=2)
+    assert not np.array_equal(first, second)
+
+
+def test_complex_inputs_are_left_to_other_oracles():
+    rule = gradcheck.vjp(lambda z: z, lambda g, z: g, inputs=lambda rng: (np.ones(2, complex),))
+    claim = claim_at(rule, Point((np.ones(2, complex),)))
+    evidence = FiniteDifferences().examine(rule, claim, RNG)
+    assert evidence.abstention == "complex inputs are not differenced"
+
+
+def test_a_forward_that_raises_beside_the_point_is_undecided_not_an_error():
+    def root(x):
+        if np.any(x < 1):
+            raise ValueError("below the domain")
+        return np.sqrt(x - 1)
+
+    _, bound, _, _ = entries(elementwise(root, lambda x: 0.5 / np.sqrt(x - 1)), [1.0])
+    assert not np.isfinite(bound[0])
