@@ -173,6 +173,7 @@ def audit_document(document: Document, seed: int, tell: Callable[[str], None]) -
     cases = fit_kinds(model)
     tell("evaluating claims")
     judge_all(model, cases, seed)
+    cases = choose_meanings(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
     diagnosis.explain(judged, seed)
@@ -193,6 +194,38 @@ def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
         case.left, case.right, case.differences = [], [], []
     if odd:
         judge(model, odd, seed, positive=True)
+
+
+MEANINGS = ("logistic", "tanh", "softplus", "relu")
+"""What an activation that has no definition may be where the generic one fails."""
+
+
+def choose_meanings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
+    """Read an activation as a known function where rows hold for that one only, and none fails for it."""
+    wrong = sum(case.holds is False for case in cases)
+    if not wrong:
+        return cases
+    names = {key[0].split(":")[0] for key in model.leaves if ":a" in key[0]}
+    for name in sorted(names - model.scalar_functions):
+        for meaning in MEANINGS:
+            model.meanings[name] = meaning
+            trial = [Case(case.claim, case.family, _kept(case.problem)) for case in cases]
+            judge_all(model, trial, seed)
+            lost = any(
+                before.holds and after.holds is False
+                for before, after in zip(cases, trial, strict=True)
+            )
+            left = sum(case.holds is False for case in trial)
+            if left < wrong and not lost:
+                model.note(f"{name} is read as the {meaning} function: some rows hold for it only")
+                cases, wrong = trial, left
+                break
+            del model.meanings[name]
+    return cases
+
+
+def _kept(problem: tuple[str, str] | None) -> tuple[str, str] | None:
+    return problem
 
 
 @dataclass

@@ -25,6 +25,9 @@ LARGEST_DENOMINATOR = 60
 MOST_REPAIRS = 150
 """Single edits tried for one wrong row."""
 
+MOST_DEFINITION_REPAIRS = 25
+"""Single edits tried for a definition from which a wrong row follows."""
+
 MOST_DIAGNOSED = 12
 """Wrong rows whose repair is searched; the first ones are what the author has to look at."""
 
@@ -283,6 +286,7 @@ def explain(judged: Judged, seed: int) -> None:
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
         if claim.row not in judged.explained:
             _explain_by_repair(judged, claim, seed)
+    _repair_definitions(judged, [c for c in wrong + ill if c.row not in judged.explained], seed)
     trusted = _trusted(judged)
     for claim in wrong + ill:
         if claim.row not in judged.explained and not _supported(judged, claim, trusted):
@@ -292,30 +296,57 @@ def explain(judged: Judged, seed: int) -> None:
 
 
 def _explain_by_conflicts(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
-    """Where two definitions of one symbol differ, say under which of them the wrong rows hold."""
+    """Where two definitions of one symbol differ, say under which of them the wrong rows hold.
+
+    Of two forward definitions that differ by more than a factor each is a case of its own ("or"): rows
+    that hold under one of them are ambiguous, not wrong. Two that differ by a factor, and two meanings
+    of a gradient, cannot both be right.
+    """
     model = judged.model
     for claim in model.claims:
-        if claim.kind != "redefinition" or judged.claim_verdict(claim)[0] not in ("conflict", "false"):
+        differs = claim.kind == "redefinition" and any(
+            case.holds is False or (case.problem and case.problem[0] == "dimension")
+            for case in judged.by_claim[id(claim)]
+        )
+        later = [w for w in wrong if w.row > claim.row and w.row not in judged.explained]
+        if not differs or not later:
             continue
         assert claim.definition is not None
-        later = [w for w in wrong if w.row > claim.row]
-        if not later:
-            continue
+        assert claim.earlier is not None
         model.banned.add(claim.definition.number)
         cases = _recheck(model, later, seed)
         model.banned.discard(claim.definition.number)
         new = judged.line(claim.row)
         old = judged.line(_earlier_row(judged, claim))
         name = claim.definition.name
-        relation = judged.claim_verdict(claim)[1].split(", by ")[-1]
+        factor = judged.claim_verdict(claim)[0] == "conflict"
+        by = judged.claim_verdict(claim)[1].split(", by ")[-1]
+        backward = model._is_backward(claim.right, set())
+        samples = any(
+            isinstance(node, ex.SumOver) and set(node.letters) & model.table.samples
+            for node in _nodes(claim.right)
+        )
         for other in later:
             own = [case for case in cases if case.claim is other and case.holds is not None]
-            if own and all(case.holds for case in own):
-                verdict, reason = judged.claim_verdict(other)
+            if not own or not all(case.holds for case in own):
+                continue
+            verdict, reason = judged.claim_verdict(other)
+            if (not factor and not backward) or samples:
                 judged.explained[other.row] = (
-                    verdict,
-                    f"{reason}; with the {name} of line {old} it holds: lines {old} and {new} define "
-                    f"{name} differently" + (f", by {relation}" if "factor" in relation else ""),
+                    "ambiguous" if not samples else "true",
+                    f"holds with the {name} of line {old}, not with that of line {new}",
+                )
+                continue
+            judged.explained[other.row] = (
+                verdict,
+                f"{reason}; with the {name} of line {old} it holds: lines {old} and {new} define "
+                f"{name} differently" + (f", by {by}" if factor else ""),
+            )
+            if backward and not factor:
+                judged.explained[claim.row] = (
+                    "conflict",
+                    f"defines {name} differently from line {old}, and line {judged.line(other.row)} "
+                    f"holds with the {name} of line {old} only",
                 )
 
 
@@ -347,6 +378,41 @@ def _explain_by_repair(judged: Judged, claim: Claim, seed: int) -> None:
         judged.explained[claim.row] = (verdict, f"{reason}; it holds with {best.words}")
 
 
+def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
+    """Try single edits of the backward definitions that wrong rows use."""
+    model = judged.model
+    used: dict[int, list[Claim]] = {}
+    for claim in wrong:
+        for symbol in ex.symbols(claim.right):
+            for definition in model.by_name[symbol.name]:
+                own = model._is_backward(definition.body, set()) and not definition.inferred
+                if own and definition.row <= claim.row:
+                    used.setdefault(definition.number, []).append(claim)
+    for number, claims in list(used.items())[:3]:
+        definition = model.definitions[number]
+        if definition.row in judged.explained:
+            continue
+        for repair in repairs_of(definition.body, model)[:MOST_DEFINITION_REPAIRS]:
+            model.replaced[number] = repair.expression
+            cases = _recheck(model, claims, seed)
+            del model.replaced[number]
+            decided = [case for case in cases if case.holds is not None]
+            if decided and all(case.holds for case in decided):
+                lines = ", ".join(str(judged.line(c.row)) for c in claims)
+                judged.explained[definition.row] = (
+                    "false",
+                    f"what follows from this definition fails (line {lines}); it holds with {repair.words}",
+                )
+                for claim in claims:
+                    verdict, reason = judged.claim_verdict(claim)
+                    line = judged.line(definition.row)
+                    judged.explained[claim.row] = (
+                        verdict,
+                        f"{reason}; it holds with {repair.words} on line {line}",
+                    )
+                break
+
+
 def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     """Return the names that true claims confirm, and those that fitting rows give sizes."""
     claimed: set[str] = set()
@@ -360,6 +426,26 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     return claimed, sized
 
 
+def _specialises(model: Model, claim: Claim) -> bool:
+    """Whether a row says what an unknown function is: `dz/dx = 2x cos(..)` where z = f(x, y)."""
+    left = claim.left
+    if not (isinstance(left, ex.Derivative) and isinstance(left.of, ex.Symbol)):
+        return False
+    unknown = {
+        d.body.function.name
+        for d in model.by_name[left.of.name]
+        if isinstance(d.body, ex.Call) and not model.functions.get(d.body.function.name)
+    }
+    if not unknown:
+        return False
+    bodies = [claim.right]
+    for symbol in ex.symbols(claim.right):
+        bodies.extend(d.body for d in model.by_name[symbol.name])
+    mentioned = {node.function.name for body in bodies for node in _nodes(body) if isinstance(node, ex.Call)}
+    derived = any(isinstance(node, ex.Derivative) for body in bodies for node in _nodes(body))
+    return not derived and not unknown & mentioned
+
+
 def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]]) -> bool:
     """Whether what a wrong row is made of was confirmed elsewhere.
 
@@ -369,6 +455,8 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
     reading of the symbols is not at fault.
     """
     claimed, sized = trusted
+    if _specialises(judged.model, claim):
+        return False
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
     if judged.claim_verdict(claim)[0] == "dimension":
         return bool(claimed) and names <= sized

@@ -156,16 +156,45 @@ def _try(model: Model, case: Case) -> None:
     try:
         with model.dims.attempt():
             _sides(model, case, Interpreter(model, numeric=False))
-    except IllShaped as error:
-        case.problem = ("dimension", str(error))
+    except (IllShaped, DimensionMismatch) as error:
+        mixed = _mixes(model, case)
+        case.problem = ("unread", mixed) if mixed else ("dimension", str(error))
     except FreeIndex as error:
         case.problem = ("scope", str(error))
     except OutOfRange as error:
         case.problem = ("range", str(error))
     except NotUnderstood as error:
         case.problem = ("unread", str(error))
-    except DimensionMismatch as error:
-        case.problem = ("dimension", str(error))
+
+
+def _mixes(model: Model, case: Case) -> str:
+    """Say that a row puts components beside whole arrays: an index that counts examples."""
+    free = _component_letters(case.claim.left)
+    if not free or case.claim.kind not in ("claim", "definition", "redefinition"):
+        return ""
+    if case.claim.definition is not None and not case.claim.definition.letters:
+        return ""
+    walker = Interpreter(model, numeric=False)
+    for symbol in _top_symbols(case.claim.right):
+        if symbol.components:
+            continue
+        try:
+            with model.dims.attempt():
+                whole = walker.whole(symbol, Frame(case.claim.row, case.family))
+        except (NotUnderstood, OutOfRange, IllShaped, DimensionMismatch):
+            continue
+        if not whole.is_number:
+            return f"puts components beside the whole {symbol.name}"
+    return ""
+
+
+def _top_symbols(body: ex.Expression) -> list[ex.Symbol]:
+    """Return the symbols of a body, those under a norm, a sum or a derivative left out."""
+    if isinstance(body, ex.Symbol):
+        return [body]
+    if isinstance(body, ex.NormOf | ex.Derivative | ex.SumOver):
+        return []
+    return [symbol for part in ex.children(body) for symbol in _top_symbols(part)]
 
 
 def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any, tuple[str, ...]]:

@@ -408,7 +408,7 @@ class Interpreter:
         definition = self.model.definition(name, member, frame.row)
         if definition is None:
             return self.model.leaf(name, member, self)
-        memo_key = (definition.number, member)
+        memo_key = (definition.number, member, frame.row if definition.inferred else -1)
         if memo_key in self.memo:
             value, touched = self.memo[memo_key]
             self.touched |= touched
@@ -420,7 +420,7 @@ class Interpreter:
         self.touched = set()
         try:
             try:
-                value = self.model.define(definition, member, self)
+                value = self.model.define(definition, member, self, frame.row)
             except (IllShaped, FreeIndex, DimensionMismatch) as error:
                 raise NotUnderstood(f"{symbol.name} is not known: its definition does not fit") from error
             self.memo[memo_key] = (value, self.touched)
@@ -496,7 +496,12 @@ class Interpreter:
         inner = Frame(frame.row, frame.family, dict(frame.letters), frame.bound, frame.free)
         for letter in node.letters:
             inner.letters.pop(letter, None)
-        body = self.evaluate(node.body, inner)
+        try:
+            body = self.evaluate(node.body, inner)
+        except IllShaped:
+            if not node.letters:
+                raise NotUnderstood("a sum does not say over what") from None
+            raise
         if isinstance(body, Jacobian):
             raise NotUnderstood("a sum of Jacobians is not read")
         for a, b in node.skipped:

@@ -147,6 +147,12 @@ class Model:
         self._sample_losses()
         self._find_divisors()
         self.bare_first = self._bare_first()
+        self.loose_products = not any(
+            isinstance(node, ex.Product) and node.sign in ("circ", "odot")
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for node in _nodes(side)
+        )
         self._settle_losses()
 
     def _equation(
@@ -206,7 +212,7 @@ class Model:
     ) -> None:
         """Where a side repeats the one before but for a new symbol, the symbol names the rest."""
         found: dict[ex.Symbol, ex.Expression] = {}
-        if not _matches(known, other, found):
+        if isinstance(other, ex.Symbol) or not _matches(known, other, found):
             return
         for symbol, meaning in found.items():
             if symbol.name in defined_left or seen[symbol.name] or symbol.components:
@@ -473,6 +479,10 @@ class Model:
             return False
         if not family:
             return True
+        own = {i.letter for symbol in _used(definition.body) for i in symbol.family}
+        if any(len(p) == len(definition.pattern) and d is not definition for d in self.by_name[definition.name] for p in (d.pattern,)):
+            if not own and ex.symbols(definition.body) and any(v != self.depth for v in family.values()):
+                return False
         for symbol in _used(definition.body):
             for index in symbol.family:
                 if index.letter in family and not 0 <= family[index.letter] + index.offset <= self.depth:
@@ -519,11 +529,21 @@ class Model:
         above = [f for f in found if f[0] <= row] or found[:1]
         return above[-1][1], above[-1][2], above[-1][0]
 
-    def define(self, definition: Definition, member: tuple[int, ...], interpreter: Interpreter) -> Value:
-        """Return the array that a definition gives a member."""
+    def define(
+        self,
+        definition: Definition,
+        member: tuple[int, ...],
+        interpreter: Interpreter,
+        row: int | None = None,
+    ) -> Value:
+        """Return the array that a definition gives a member.
+
+        What is inferred means what its symbols mean at the row that asks.
+        """
         family = self.bind(definition.pattern, member)
         assert family is not None
-        frame = Frame(definition.row, family, free=frozenset(definition.letters))
+        place = row if definition.inferred and row is not None else definition.row
+        frame = Frame(place, family, free=frozenset(definition.letters))
         body = self.replaced.get(definition.number, definition.body)
         if isinstance(body, ex.Call) and body.function.name == "given":
             return self._given(body, frame, interpreter)

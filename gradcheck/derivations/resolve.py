@@ -26,6 +26,9 @@ __all__ = ["NotUnderstood", "Resolver"]
 _LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
 """Superscripts that name a layer where others number it: output, and the hidden one before it."""
 
+_SIZE_NAMES = frozenset("d n m N M D".split())
+"""Letters of sizes: a subscript says of what (`d_k`), it is no component."""
+
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
 
 
@@ -249,7 +252,9 @@ class Resolver:
             if name is None:
                 raise NotUnderstood("a nabla without subscript is read only before a name")
             return ex.Symbol(f"nabla {name}"), 2
-        return ex.Derivative(self.expression(of), self._tokens(scripts[0].inner)), 2
+        slashes = [False] * len(factors)
+        inner, used = self._factor(factors, slashes, at + 1)
+        return ex.Derivative(inner, self._tokens(scripts[0].inner)), 1 + used
 
     def _call(
         self,
@@ -531,6 +536,8 @@ class Resolver:
                 name += f"[{index}]"
             else:
                 after.append(piece)
+        elif kind == "SUB" and base in _SIZE_NAMES and not components:
+            name += f"[{index}]"
         elif base in self.table.labelled and index.letter not in self.table.components[self.block]:
             name += f"[{index}]"
         elif name in _CONSTANTS:

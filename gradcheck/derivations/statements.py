@@ -298,9 +298,13 @@ def _is_update(left: ex.Expression, right: ex.Expression) -> bool:
     """`W = W - alpha dE/dW` changes W; it is no equation."""
     if isinstance(left, ex.Symbol) and isinstance(right, ex.Plus):
         return any(term == left for term in right.terms)
-    if isinstance(left, ex.Derivative) and isinstance(right, ex.Plus):
-        return any(term == left for term in right.terms)
+    if isinstance(left, ex.Derivative):
+        return any(node == left for node in _nodes(right))
     return False
+
+
+def _nodes(expression: ex.Expression) -> list[ex.Expression]:
+    return [expression, *(n for part in ex.children(expression) for n in _nodes(part))]
 
 
 def _shape(
