@@ -196,7 +196,7 @@ def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
         judge(model, odd, seed, positive=True)
 
 
-MEANINGS = ("logistic", "tanh", "softplus", "relu")
+MEANINGS = ("logistic", "tanh")
 """What an activation that has no definition may be where the generic one fails."""
 
 
@@ -209,23 +209,18 @@ def choose_meanings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[
     for name in sorted(names - model.scalar_functions):
         for meaning in MEANINGS:
             model.meanings[name] = meaning
-            trial = [Case(case.claim, case.family, _kept(case.problem)) for case in cases]
+            trial = [Case(case.claim, case.family, case.problem) for case in cases]
             judge_all(model, trial, seed)
-            lost = any(
-                before.holds and after.holds is False
-                for before, after in zip(cases, trial, strict=True)
-            )
+            pairs = list(zip(cases, trial, strict=True))
+            lost = any(before.holds and not after.holds for before, after in pairs)
+            gained = any(before.holds is False and after.holds for before, after in pairs)
             left = sum(case.holds is False for case in trial)
-            if left < wrong and not lost:
+            if gained and not lost:
                 model.note(f"{name} is read as the {meaning} function: some rows hold for it only")
                 cases, wrong = trial, left
                 break
             del model.meanings[name]
     return cases
-
-
-def _kept(problem: tuple[str, str] | None) -> tuple[str, str] | None:
-    return problem
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -22,7 +23,12 @@ __all__ = ["explain", "other_verdict", "ratio_of", "sizes_of", "verdict_of"]
 LARGEST_DENOMINATOR = 60
 """Fractions up to this denominator are recognised as a fitted factor (sizes are primes below it)."""
 
-MOST_REPAIRS = 150
+_COUNTS = frozenset("n m N M B K T D E".split())
+
+SECONDS = 2.0
+"""How long explanations are searched; verdicts do not wait for them."""
+
+MOST_REPAIRS = 60
 """Single edits tried for one wrong row."""
 
 MOST_DEFINITION_REPAIRS = 25
@@ -283,10 +289,11 @@ def explain(judged: Judged, seed: int) -> None:
         for claim in judged.model.claims
         if claim.kind == "claim" and judged.claim_verdict(claim)[0] == "dimension"
     ]
+    deadline = time.monotonic() + SECONDS
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
-        if claim.row not in judged.explained:
+        if claim.row not in judged.explained and time.monotonic() < deadline:
             _explain_by_repair(judged, claim, seed)
-    _repair_definitions(judged, [c for c in wrong + ill if c.row not in judged.explained], seed)
+    _repair_definitions(judged, [c for c in wrong + ill if c.row not in judged.explained], seed, deadline)
     trusted = _trusted(judged)
     for claim in wrong + ill:
         if claim.row not in judged.explained and not _supported(judged, claim, trusted):
@@ -378,7 +385,7 @@ def _explain_by_repair(judged: Judged, claim: Claim, seed: int) -> None:
         judged.explained[claim.row] = (verdict, f"{reason}; it holds with {best.words}")
 
 
-def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
+def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadline: float) -> None:
     """Try single edits of the backward definitions that wrong rows use."""
     model = judged.model
     used: dict[int, list[Claim]] = {}
@@ -393,6 +400,8 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> No
         if definition.row in judged.explained:
             continue
         for repair in repairs_of(definition.body, model)[:MOST_DEFINITION_REPAIRS]:
+            if time.monotonic() > deadline:
+                return
             model.replaced[number] = repair.expression
             cases = _recheck(model, claims, seed)
             del model.replaced[number]
@@ -426,6 +435,15 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     return claimed, sized
 
 
+def _loose_counts(model: Model) -> set[str]:
+    """Return letters that usually count and that no size of the document is tied to."""
+    return {
+        name
+        for name, member, _ in model.leaves
+        if name in _COUNTS and model.leaves[name, member, 0].is_number
+    }
+
+
 def _specialises(model: Model, claim: Claim) -> bool:
     """Whether a row says what an unknown function is: `dz/dx = 2x cos(..)` where z = f(x, y)."""
     left = claim.left
@@ -442,7 +460,11 @@ def _specialises(model: Model, claim: Claim) -> bool:
     for symbol in ex.symbols(claim.right):
         bodies.extend(d.body for d in model.by_name[symbol.name])
     mentioned = {node.function.name for body in bodies for node in _nodes(body) if isinstance(node, ex.Call)}
-    derived = any(isinstance(node, ex.Derivative) for body in bodies for node in _nodes(body))
+    derived = any(
+        isinstance(node, ex.Derivative) and node.of == left.of
+        for body in bodies
+        for node in _nodes(body)
+    )
     return not derived and not unknown & mentioned
 
 
@@ -455,9 +477,9 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
     reading of the symbols is not at fault.
     """
     claimed, sized = trusted
-    if _specialises(judged.model, claim):
-        return False
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
+    if _specialises(judged.model, claim) or names & _loose_counts(judged.model):
+        return False
     if judged.claim_verdict(claim)[0] == "dimension":
         return bool(claimed) and names <= sized
     return ratio_of(judged.by_claim[id(claim)]) is not None or names <= claimed

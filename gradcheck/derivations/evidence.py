@@ -135,7 +135,7 @@ def infer_sizes(model: Model, cases: Sequence[Case]) -> None:
     for case in later:
         _try(model, case)
     model.dims.freeze()
-    model.dims.assign()
+    model.assign_sizes()
 
 
 def fill_sizes(model: Model, cases: Sequence[Case]) -> None:
@@ -143,7 +143,7 @@ def fill_sizes(model: Model, cases: Sequence[Case]) -> None:
     for case in cases:
         _try(model, case)
     model.dims.freeze()
-    model.dims.assign()
+    model.assign_sizes()
 
 
 def _is_backward(model: Model, case: Case) -> bool:
@@ -330,6 +330,8 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
                 case.problem = ("unread", str(error))
             except FreeIndex as error:
                 case.problem = ("scope", str(error))
+            except (TypeError, ValueError, ArithmeticError) as error:
+                case.problem = ("unread", f"cannot be evaluated ({type(error).__name__})")
             except (IllShaped, DimensionMismatch) as error:
                 case.problem = ("dimension", str(error))
             else:

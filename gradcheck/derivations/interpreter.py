@@ -221,7 +221,7 @@ class Interpreter:
             return self.make(only.axes, only.rows, only.cols, lambda: signs[0] * only.data)
         total: Value | None = None
         for sign, term in zip(signs, terms, strict=True):
-            value = self.value(term, frame)
+            value = self.number(1) if term == ex.Known("1") else self.value(term, frame)
             if total is None:
                 total = value
                 if sign < 0:
@@ -290,11 +290,15 @@ class Interpreter:
         if sign == "":
             try:
                 return self._matmul(a, b)
-            except IllShaped:
-                if self.model.loose_products and self._both_columns(a, b):
-                    self.model.note("two columns side by side are multiplied element by element")
-                    return self._hadamard(a, b)
-                raise
+            except IllShaped as error:
+                if not (self.model.loose_products and self._both_columns(a, b)):
+                    raise
+                try:
+                    out = self._hadamard(a, b)
+                except IllShaped:
+                    raise error from None
+                self.model.note("two vectors side by side are multiplied element by element")
+                return out
         order = (self._hadamard, self._matmul) if sign in ("times", "otimes", "star") else (self._matmul, self._hadamard)
         if a.is_column and b.is_column or a.is_row and b.is_row:
             order = (self._hadamard, self._matmul)
@@ -327,7 +331,7 @@ class Interpreter:
         return self.make(axes, a.rows, b.cols, lambda: self.xp.matmul(x, y))
 
     def _divided(self, above: ex.Expression, below: ex.Expression, frame: Frame) -> Result:
-        a = self.evaluate(above, frame)
+        a = self.number(1) if above == ex.Known("1") else self.evaluate(above, frame)
         b = self.value(below, frame)
         if isinstance(a, Jacobian):
             if not b.is_number:
@@ -514,6 +518,10 @@ class Interpreter:
             for letter in node.letters:
                 if letter in body.letters:
                     self.model.note_count(node.last, self._count_member(node.last, frame), dict(body.axes)[letter])
+        for letter in node.letters:
+            if letter in body.letters and node.last is None:
+                for name in self.model.divisors.get(letter, ()):
+                    self.model.note_count(ex.Symbol(name), (), dict(body.axes)[letter])
         letters = node.letters or tuple(x for x in body.letters if x not in frame.free)
         if not letters:
             if body.letters:

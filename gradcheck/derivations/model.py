@@ -98,6 +98,7 @@ class Model:
         self.depth = self._needed_depth()
         self.replaced: dict[int, ex.Expression] = {}
         self.banned: set[int] = set()
+        self.signatures: dict[int, str] = {}
         self._collect()
         self.reset()
 
@@ -123,7 +124,7 @@ class Model:
         seen: Counter[str] = Counter()
         chains: set[int] = set()
         defined_left = {
-            s.left.name
+            _key(s.left)
             for s in self.statements
             if s.kind == "equation" and isinstance(s.left, ex.Symbol) and s.right is not None
         }
@@ -133,7 +134,7 @@ class Model:
             if statement.kind == "declaration":
                 if isinstance(left, ex.Symbol) and not left.components:
                     self.declared[left.name].append(statement)
-                    seen[left.name] += 1
+                    seen[_key(left)] += 1
                 self.asides.append(statement)
             elif statement.kind == "equation":
                 assert left is not None
@@ -141,7 +142,7 @@ class Model:
                 chains.add(statement.chain)
                 self._equation(statement, left, right, first, seen, defined_left)
                 for symbol in (*ex.symbols(left), *ex.symbols(right)):
-                    seen[symbol.name] += 1
+                    seen[_key(symbol)] += 1
             else:
                 self.asides.append(statement)
         self._sample_losses()
@@ -180,7 +181,7 @@ class Model:
                 made = self._define(row, left.base, ex.Rooted(right))
                 self.claims.append(Claim(row, left.base, ex.Rooted(right), "definition", definition=made))
                 return
-        new = isinstance(right, ex.Symbol) and right.name not in defined_left and not seen[right.name]
+        new = isinstance(right, ex.Symbol) and _key(right) not in defined_left and not seen[_key(right)]
         if new and not isinstance(left, ex.Symbol) and isinstance(right, ex.Symbol):
             made = self._define(row, right, left)
             self.claims.append(Claim(row, right, left, "definition", definition=made))
@@ -192,8 +193,15 @@ class Model:
         if not isinstance(left, ex.Symbol) or not first:
             self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
-        earlier = [d for d in self.by_name[left.name] if _overlap(d.pattern, left.family)]
+        earlier = [
+            d
+            for d in self.by_name[left.name]
+            if _overlap(d.pattern, left.family)
+            and self.signatures.get(d.number, statement.signature) == statement.signature
+        ]
         made = self._define(row, left, right)
+        if statement.signature:
+            self.signatures[made.number] = statement.signature
         self.claims.append(Claim(row, left, right, "definition", definition=made))
         for old in earlier:
             if old.pattern == left.family and old.letters == made.letters:
@@ -215,9 +223,10 @@ class Model:
         if isinstance(other, ex.Symbol) or not _matches(known, other, found):
             return
         for symbol, meaning in found.items():
-            if symbol.name in defined_left or seen[symbol.name] or symbol.components:
+            if _key(symbol) in defined_left or seen[_key(symbol)] or symbol.components:
                 continue
-            if not isinstance(meaning, ex.Symbol) and not self.by_name[symbol.name]:
+            own = [d for d in self.by_name[symbol.name] if _overlap(d.pattern, symbol.family)]
+            if not isinstance(meaning, ex.Symbol) and not own:
                 self._define(row, symbol, meaning)
 
     def _defines_function(self, left: ex.Call) -> bool:
@@ -269,15 +278,17 @@ class Model:
 
     def _find_divisors(self) -> None:
         """The n of `1/n sum_x` is the number of the examples x."""
-        self._divisors: dict[str, set[str]] = defaultdict(set)
+        self.divisors: dict[str, set[str]] = defaultdict(set)
         for claim in self.claims:
             for node in (*_nodes(claim.left), *_nodes(claim.right)):
                 if isinstance(node, ex.Product) and isinstance(node.left, ex.Divided):
                     right = node.right
+                    if isinstance(right, ex.Product):
+                        right = right.left
                     if isinstance(right, ex.SumOver) and right.last is None:
                         for letter in right.letters:
                             for symbol in ex.symbols(node.left.below):
-                                self._divisors[letter].add(symbol.name)
+                                self.divisors[letter].add(symbol.name)
 
     # ---- losses ----------------------------------------------------------------------------------
 
@@ -297,7 +308,7 @@ class Model:
             if isinstance(node.of, ex.Symbol) and isinstance(by, ex.Symbol):
                 numerators[node.of.name].add(by.name)
         for name, by_names in numerators.items():
-            if name in self.table.functions or name in by_names or self._is_used(name):
+            if name in self.table.functions or "[" in name or name in by_names or self._is_used(name):
                 continue
             if self.by_name[name]:
                 self._alias_output(name, by_names)
@@ -652,6 +663,8 @@ class Model:
                 return "matrix" if max(ranks) == 2 else self.orientation
         if any(key[0] == name for key in self.counts):
             return "scalar"
+        if len(base) > 1 and base[0].isupper():
+            return "matrix"
         if len(base) > 1:
             return "scalar" if base in _GREEK_SCALARS else self.orientation
         if name.startswith(("cal ", "bb ")):
@@ -779,17 +792,20 @@ class Model:
         roots = tuple(part.root() for part in parts)
         if roots not in self._stacked:
             self._stacked[roots] = self.dims.fresh("+".join(part.name for part in roots))
-        dim = self._stacked[roots]
-        sizes = [part.size for part in roots]
-        if all(size is not None for size in sizes):
-            dim.root().size = sum(size for size in sizes if size is not None)
-        return dim
+        return self._stacked[roots]
+
+    def assign_sizes(self) -> None:
+        """Give every size its number; that of stacked vectors is the sum."""
+        self.dims.assign()
+        for _ in range(2):
+            for parts, dim in self._stacked.items():
+                dim.root().size = sum(part.value for part in parts)
 
     def sample_size(self, letter: str) -> Dim:
         """Return the number of examples that a letter counts."""
         if letter not in self._samples:
             self._samples[letter] = self.dims.fresh(f"examples({letter})")
-            for name in self._divisors.get(letter, ()):
+            for name in self.divisors.get(letter, ()):
                 self.counts[name, ()].append(self._samples[letter])
         return self._samples[letter]
 
@@ -830,6 +846,11 @@ class Model:
         """Keep a sentence about what was inferred."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _key(symbol: ex.Symbol) -> str:
+    """Return what tells a symbol from others of its name: numbered members are symbols of their own."""
+    return str(ex.Symbol(symbol.name, symbol.family))
 
 
 def definition_member(definition: Definition) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
@@ -31,7 +31,7 @@ class Statement:
         shape: the declared dimensions, as expressions or numbers.
         reason: why it is unread.
         verdict: "syntax" or "scope" where reading alone shows an error.
-        letters: for a definition with component indices, those of its left side.
+        signature: the arguments of a left side like `H(y, s)`.
     """
 
     kind: str
@@ -44,8 +44,7 @@ class Statement:
     shape: tuple[ex.Expression | int | None, ...] = ()
     reason: str = ""
     verdict: str = ""
-    parameters: tuple[str, ...] = ()
-    letters: frozenset[str] = field(default_factory=frozenset)
+    signature: str = ""
 
 
 def read_statements(rows: Sequence[Row], table: SymbolTable) -> list[Statement]:
@@ -65,6 +64,7 @@ class _Reader:
         self.tail: ex.Expression | None = None
         self.head_reason = ""
         self.block = -1
+        self.signature = ""
 
     def read(self, row: Row) -> None:
         if row.block != self.block:
@@ -121,6 +121,7 @@ class _Reader:
         if sides[0] is not None:
             self.chain += 1
             self.head, self.head_reason = self._resolved(row, resolver, sides[0], record=False)
+            self.signature = _signature(sides[0], self.table)
             self.tail = self.head
             start = 1
             if isinstance(sides[0], syntax.Juxtaposed) and _is_step(sides[0]):
@@ -143,7 +144,8 @@ class _Reader:
             previous = self.tail if self.tail is not self.head else None
             self.out.append(
                 Statement(
-                    kind, row.number, self.head, right, relation == ":=", self.chain, previous
+                    kind, row.number, self.head, right, relation == ":=", self.chain, previous,
+                    signature=self.signature,
                 )
             )
             self.tail = right
@@ -199,6 +201,16 @@ class _Reader:
             return None, str(error)
         except RecursionError:
             return None, f"line {row.line} nests too deeply"
+
+
+def _signature(side: syntax.Node, table: SymbolTable) -> str:
+    """Return the arguments that a left side names, `y,s` for `H(y, s)`."""
+    if not isinstance(side, syntax.Juxtaposed) or name_of(side.factors[0]) not in table.called:
+        return ""
+    bracket = side.factors[-1]
+    if not isinstance(bracket, syntax.Bracket):
+        return ""
+    return ",".join(str(name_of(s)) for item in bracket.items for s in item.sides if s is not None)
 
 
 def _own_function(
