@@ -70,9 +70,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Known:
-    """The identity, ones or zeros of whatever size fits, or Euler's number: `I`, `1`, `0`, `e`."""
+    """The identity, ones or zeros (`I`, `1`, `0`): of the size that a subscript names, or that fits."""
 
     name: str
+    size: str = ""
 
 
 @dataclass(frozen=True)

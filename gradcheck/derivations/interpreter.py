@@ -198,7 +198,7 @@ class Interpreter:
             case ex.Picked(body, components):
                 return self._pick(self.value(body, frame), components, frame)
             case ex.Concatenated(parts):
-                return self._concatenated([self.value(part, frame) for part in parts])
+                return self._concatenated(parts, [self.value(part, frame) for part in parts])
         raise NotUnderstood("this is not read")
 
     def _known(self, known: ex.Known, frame: Frame) -> Value:
@@ -221,7 +221,7 @@ class Interpreter:
             return self.make(only.axes, only.rows, only.cols, lambda: signs[0] * only.data)
         total: Value | None = None
         for sign, term in zip(signs, terms, strict=True):
-            value = self.number(1) if term == ex.Known("1") else self.value(term, frame)
+            value = self.number(1) if _is_one(term) else self.value(term, frame)
             if total is None:
                 total = value
                 if sign < 0:
@@ -331,7 +331,7 @@ class Interpreter:
         return self.make(axes, a.rows, b.cols, lambda: self.xp.matmul(x, y))
 
     def _divided(self, above: ex.Expression, below: ex.Expression, frame: Frame) -> Result:
-        a = self.number(1) if above == ex.Known("1") else self.evaluate(above, frame)
+        a = self.number(1) if _is_one(above) else self.evaluate(above, frame)
         b = self.value(below, frame)
         if isinstance(a, Jacobian):
             if not b.is_number:
@@ -589,13 +589,14 @@ class Interpreter:
         axes = tuple(sorted([(left.letter, a), (right.letter, a)]))
         return self.make(axes, ONE, ONE, lambda: self.xp.eye(a.value)[..., None, None])
 
-    def _concatenated(self, parts: Sequence[Value]) -> Value:
+    def _concatenated(self, nodes: Sequence[ex.Expression], parts: Sequence[Value]) -> Value:
         if any(part.axes for part in parts):
             raise NotUnderstood("components stacked on each other are not read")
         column = all(part.is_column for part in parts)
         if not column and not all(part.is_row for part in parts):
             raise NotUnderstood("only vectors are stacked")
-        total = self.model.stacked(tuple(p.rows if column else p.cols for p in parts))
+        names = tuple(str(getattr(node, 'name', node)) for node in nodes)
+        total = self.model.stacked(names, tuple(p.rows if column else p.cols for p in parts))
         axis = 0 if column else 1
         rows, cols = (total, ONE) if column else (ONE, total)
         return self.make(
@@ -898,6 +899,11 @@ class Interpreter:
         matrix = jacobian.matrix
         scaled = None if matrix is None else lambda: self._multiply("", by, matrix())
         return Jacobian(jacobian.of, jacobian.by, pull, scaled, jacobian.scale)
+
+
+def _is_one(expression: ex.Expression) -> bool:
+    """Whether an expression is a bold 1, which beside an array has that array's size."""
+    return isinstance(expression, ex.Known) and expression.name == "1"
 
 
 def _rational(expression: ex.Expression) -> Fraction | None:

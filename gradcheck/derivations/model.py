@@ -134,7 +134,6 @@ class Model:
             if statement.kind == "declaration":
                 if isinstance(left, ex.Symbol) and not left.components:
                     self.declared[left.name].append(statement)
-                    seen[_key(left)] += 1
                 self.asides.append(statement)
             elif statement.kind == "equation":
                 assert left is not None
@@ -182,6 +181,8 @@ class Model:
                 self.claims.append(Claim(row, left.base, ex.Rooted(right), "definition", definition=made))
                 return
         new = isinstance(right, ex.Symbol) and _key(right) not in defined_left and not seen[_key(right)]
+        if new and isinstance(right, ex.Symbol) and any(i.letter for i in right.family):
+            new = not self.by_name[right.name]
         if new and not isinstance(left, ex.Symbol) and isinstance(right, ex.Symbol):
             made = self._define(row, right, left)
             self.claims.append(Claim(row, right, left, "definition", definition=made))
@@ -205,8 +206,8 @@ class Model:
         self.claims.append(Claim(row, left, right, "definition", definition=made))
         for old in earlier:
             if old.pattern == left.family and old.letters == made.letters:
-                self._match(right, old.body, old.row, defined_left, Counter())
-                self._match(old.body, right, row, defined_left, Counter())
+                self._match(right, old.body, old.row, defined_left, Counter(), strict=True)
+                self._match(old.body, right, row, defined_left, Counter(), strict=True)
         if earlier:
             self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
 
@@ -217,12 +218,15 @@ class Model:
         row: int,
         defined_left: set[str],
         seen: Counter[str],
+        strict: bool = False,
     ) -> None:
         """Where a side repeats the one before but for a new symbol, the symbol names the rest."""
         found: dict[ex.Symbol, ex.Expression] = {}
         if isinstance(other, ex.Symbol) or not _matches(known, other, found):
             return
         for symbol, meaning in found.items():
+            if symbol in ex.symbols(meaning) or (strict and not symbol.family):
+                continue
             if _key(symbol) in defined_left or seen[_key(symbol)] or symbol.components:
                 continue
             own = [d for d in self.by_name[symbol.name] if _overlap(d.pattern, symbol.family)]
@@ -612,7 +616,7 @@ class Model:
         self.counts: dict[tuple[str, tuple[int, ...]], list[Dim]] = defaultdict(list)
         self.count_dims: dict[tuple[str, tuple[int, ...]], Dim] = {}
         self._fitting: dict[Any, tuple[Any, Dim]] = {}
-        self._stacked: dict[tuple[Dim, ...], Dim] = {}
+        self._stacked: dict[tuple[str, ...], tuple[tuple[Dim, ...], Dim]] = {}
         self._samples: dict[str, Dim] = {}
 
     def settle(self) -> None:
@@ -782,23 +786,34 @@ class Model:
 
     def fitting(self, node: ex.Expression, row: int, family: dict[str, int]) -> Dim:
         """Return the size of an identity, of ones or of a delta; the same at every evaluation."""
+        if isinstance(node, ex.Known) and node.size:
+            for (name, member), dim in self.count_dims.items():
+                if name == node.size and not member:
+                    return dim
         key = (id(node), row, tuple(sorted(family.items())))
         if key not in self._fitting:
             self._fitting[key] = (node, self.dims.fresh("fitting"))
         return self._fitting[key][1]
 
-    def stacked(self, parts: tuple[Dim, ...]) -> Dim:
-        """Return the size of vectors stacked on each other."""
-        roots = tuple(part.root() for part in parts)
-        if roots not in self._stacked:
-            self._stacked[roots] = self.dims.fresh("+".join(part.name for part in roots))
-        return self._stacked[roots]
+    def stacked(self, names: tuple[str, ...], parts: tuple[Dim, ...]) -> Dim:
+        """Return the size of vectors stacked on each other; the same at every step.
+
+        Raises:
+            DimensionMismatch: the same symbols have other sizes at another step.
+        """
+        if names not in self._stacked:
+            total = self.dims.fresh("+".join(part.root().name for part in parts))
+            self._stacked[names] = (parts, total)
+        known, total = self._stacked[names]
+        for one, other in zip(known, parts, strict=True):
+            self.dims.unify(one, other)
+        return total
 
     def assign_sizes(self) -> None:
         """Give every size its number; that of stacked vectors is the sum."""
         self.dims.assign()
         for _ in range(2):
-            for parts, dim in self._stacked.items():
+            for parts, dim in self._stacked.values():
                 dim.root().size = sum(part.value for part in parts)
 
     def sample_size(self, letter: str) -> Dim:

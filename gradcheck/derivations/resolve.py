@@ -354,7 +354,8 @@ class Resolver:
         if name is None:
             if isinstance(base, syntax.Accented):
                 raise NotUnderstood(f"a {base.accent} over an expression is not read")
-            return self._scripted(self.expression(base), scripts)
+            own = node.scripts if isinstance(node, syntax.Scripted) else ()
+            return self._scripted(self.expression(base), own)
         if name == "e" and scripts:
             exponents = [s for s in scripts if s.kind == "SUP"]
             if len(exponents) == len(scripts) == 1:
@@ -489,7 +490,7 @@ class Resolver:
         if name in _CONSTANTS and not family and not components:
             body: ex.Expression = ex.Known(_CONSTANTS[name])
         elif name.startswith(("I[", "ones[", "zeros[")):
-            body = ex.Known({"I": "I", "o": "1", "z": "0"}[name[0]])
+            body = ex.Known({"I": "I", "o": "1", "z": "0"}[name[0]], name.split("[")[1].rstrip("]"))
         else:
             alias = table.aliases.get(name, name)
             body = ex.Symbol(alias, tuple(family), tuple(components))
@@ -540,8 +541,8 @@ class Resolver:
             name += f"[{index}]"
         elif base in self.table.labelled and index.letter not in self.table.components[self.block]:
             name += f"[{index}]"
-        elif name in _CONSTANTS:
-            return name
+        elif base in ("I", "ones", "zeros", "bb 1", "bb I"):
+            name = f"{_CONSTANTS[base].replace('1', 'ones').replace('0', 'zeros')}[{index}]"
         else:
             components.append(index)
         return name

@@ -97,7 +97,8 @@ class _Reader:
             return
         if "in" in relations:
             place = relations.index("in")
-            self._declaration(row, resolver, [*pending, *sides[: place + 1][-1:]], sides[place + 1])
+            named = [s for s in sides[: place + 1] if s is not None and _is_name(s)] or sides[place:place + 1]
+            self._declaration(row, resolver, [*pending, *named[:1]], sides[place + 1])
             relations, sides = relations[:place], sides[: place + 1]
             if not relations:
                 return
@@ -227,6 +228,10 @@ def _own_function(
     except NotUnderstood:
         return None
     return ex.Call(ex.Symbol(name), 0, arguments)
+
+
+def _is_name(side: syntax.Node) -> bool:
+    return name_of(side.base if isinstance(side, syntax.Scripted) else side) is not None
 
 
 def _pieces(item: syntax.Item) -> list[tuple[tuple[str, ...], tuple[syntax.Node | None, ...]]]:
