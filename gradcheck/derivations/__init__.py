@@ -13,13 +13,13 @@
     interpreter expressions -> values
     evidence    claims -> a program -> numbers
     diagnosis, repairs   numbers -> verdicts and sentences
-    audit       all of it
+    auditing    all of it
     terminal, html       what a reader sees
 """
 
 from __future__ import annotations
 
-from gradcheck.derivations.audit import Audit, AuditRow, audit
+from gradcheck.derivations.auditing import Audit, AuditRow, audit
 from gradcheck.derivations.limits import DerivationError
 
 __all__ = ["Audit", "AuditRow", "DerivationError", "audit"]

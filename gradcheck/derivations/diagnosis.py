@@ -16,7 +16,7 @@ from gradcheck.derivations.repairs import Repair, repairs_of
 from gradcheck.derivations.statements import Statement
 
 if TYPE_CHECKING:
-    from gradcheck.derivations.audit import Judged
+    from gradcheck.derivations.auditing import Judged
 
 __all__ = ["explain", "other_verdict", "ratio_of", "sizes_of", "verdict_of"]
 
@@ -40,7 +40,7 @@ MOST_DIAGNOSED = 12
 
 def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str, str]:
     """Return the verdict of one claim and a sentence."""
-    if claim.row in judged.doubted and claim.kind == "claim":
+    if claim.row in judged.doubted and claim.kind in ("claim", "definition"):
         return "not checked", judged.doubted[claim.row]
     if claim.kind == "redefinition":
         return _redefinition(judged, claim, cases)
@@ -287,7 +287,7 @@ def explain(judged: Judged, seed: int) -> None:
     ill = [
         claim
         for claim in judged.model.claims
-        if claim.kind == "claim" and judged.claim_verdict(claim)[0] == "dimension"
+        if claim.kind in ("claim", "definition") and judged.claim_verdict(claim)[0] == "dimension"
     ]
     deadline = time.monotonic() + SECONDS
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
@@ -320,19 +320,18 @@ def _explain_by_conflicts(judged: Judged, wrong: Sequence[Claim], seed: int) -> 
             continue
         assert claim.definition is not None
         assert claim.earlier is not None
+        kept = claim.definition.number in model.banned
         model.banned.add(claim.definition.number)
         cases = _recheck(model, later, seed)
-        model.banned.discard(claim.definition.number)
+        if not kept:
+            model.banned.discard(claim.definition.number)
         new = judged.line(claim.row)
         old = judged.line(_earlier_row(judged, claim))
         name = claim.definition.name
         factor = judged.claim_verdict(claim)[0] == "conflict"
         by = judged.claim_verdict(claim)[1].split(", by ")[-1]
-        backward = model._is_backward(claim.right, set())
-        samples = any(
-            isinstance(node, ex.SumOver) and set(node.letters) & model.table.samples
-            for node in _nodes(claim.right)
-        )
+        backward = model.is_backward(claim.right)
+        samples = model.sums_samples(claim.right)
         for other in later:
             own = [case for case in cases if case.claim is other and case.holds is not None]
             if not own or not all(case.holds for case in own):
@@ -392,7 +391,7 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadl
     for claim in wrong:
         for symbol in ex.symbols(claim.right):
             for definition in model.by_name[symbol.name]:
-                own = model._is_backward(definition.body, set()) and not definition.inferred
+                own = model.is_backward(definition.body) and not definition.inferred
                 if own and definition.row <= claim.row:
                     used.setdefault(definition.number, []).append(claim)
     for number, claims in list(used.items())[:3]:

@@ -147,7 +147,7 @@ def fill_sizes(model: Model, cases: Sequence[Case]) -> None:
 
 
 def _is_backward(model: Model, case: Case) -> bool:
-    return model._is_backward(case.claim.right, set())
+    return model.is_backward(case.claim.right)
 
 
 def _try(model: Model, case: Case) -> None:

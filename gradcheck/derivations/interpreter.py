@@ -725,7 +725,15 @@ class Interpreter:
         if not by.family:
             name, member = self.model.last_member(name, frame.row)
         key = (name, member)
-        result, base = self._differentiate(of, key, whole, frame)
+        try:
+            result, base = self._differentiate(of, key, whole, frame)
+        except NotUnderstood as error:
+            last = (by.name, (self.model.depth,))
+            family = by.name in self.model.table.layered | self.model.table.counted
+            if by.family or not family or "depend" not in str(error) or key == last:
+                raise
+            whole = self.whole(ex.Symbol(by.name, (ex.Index(None, self.model.depth),)), frame)
+            result, base = self._differentiate(of, last, whole, frame)
         if flipped:
             if isinstance(result, Jacobian):
                 raise NotUnderstood("a Jacobian by a transpose is not read")

@@ -54,7 +54,7 @@ def _sized(model: Model) -> list[Case]:
 
 
 def _is_forward(model: Model, case: Case) -> bool:
-    return case.claim.kind == "definition" and not model._is_backward(case.claim.right, set())
+    return case.claim.kind == "definition" and not model.is_backward(case.claim.right)
 
 
 def _misfit(case: Case) -> bool:

@@ -98,6 +98,8 @@ class Model:
         self.depth = self._needed_depth()
         self.replaced: dict[int, ex.Expression] = {}
         self.banned: set[int] = set()
+        self._in_force: dict[Any, Definition | None] = {}
+        self._backward: dict[int, tuple[ex.Expression, bool]] = {}
         self.signatures: dict[int, str] = {}
         self._collect()
         self.reset()
@@ -144,6 +146,13 @@ class Model:
                     seen[_key(symbol)] += 1
             else:
                 self.asides.append(statement)
+        self.count_names = {
+            node.last.name
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for node in _nodes(side)
+            if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
+        }
         self._sample_losses()
         self._find_divisors()
         self.bare_first = self._bare_first()
@@ -447,6 +456,13 @@ class Model:
         }
         return sorted(depending - used)
 
+    def is_backward(self, body: ex.Expression) -> bool:
+        """Return whether an expression rests on a derivative: no row of the forward pass."""
+        key = id(body)
+        if key not in self._backward:
+            self._backward[key] = (body, self._is_backward(body, set()))
+        return self._backward[key][1]
+
     def _is_backward(self, body: ex.Expression, seen: set[str]) -> bool:
         if any(True for _ in _derivatives(body)) or any(call.primes for call in _calls(body)):
             return True
@@ -475,6 +491,12 @@ class Model:
 
     def definition(self, name: str, member: tuple[int, ...], row: int) -> Definition | None:
         """Return the definition in force at a row: the last above it, or the first below."""
+        key = (name, member, row, frozenset(self.banned), len(self.definitions))
+        if key not in self._in_force:
+            self._in_force[key] = self._find_definition(name, member, row)
+        return self._in_force[key]
+
+    def _find_definition(self, name: str, member: tuple[int, ...], row: int) -> Definition | None:
         candidates = [
             d
             for d in self.by_name.get(name, ())
@@ -665,7 +687,7 @@ class Model:
             ranks = self.table.ranks.get((shown, bool(member)))
             if ranks:
                 return "matrix" if max(ranks) == 2 else self.orientation
-        if any(key[0] == name for key in self.counts):
+        if name in self.count_names or any(key[0] == name for key in self.counts):
             return "scalar"
         if len(base) > 1 and base[0].isupper():
             return "matrix"
@@ -680,7 +702,11 @@ class Model:
     def leaf(self, name: str, member: tuple[int, ...], interpreter: Interpreter) -> Value:
         """Return the value of a symbol that no row defines."""
         if (name, member) in self.counts and self.kind(name, member) == "scalar":
-            roots = {dim.root() for dim in self.counts[name, member]}
+            counted = self.counts[name, member]
+            if any(name in found for found in self.divisors.values()):
+                examples = [dim for dim in counted if dim in self._samples.values()]
+                counted = examples or counted
+            roots = {dim.root() for dim in counted}
             if len(roots) > 1:
                 raise NotUnderstood(f"{name} counts more than one thing")
             (dim,) = roots
@@ -856,6 +882,13 @@ class Model:
         own = len(symbol.family), len(symbol.components)
         names = [n for n, f, c in sorted(patterns) if (f, c) == own and n != symbol.name]
         return names[:20]
+
+    def sums_samples(self, body: ex.Expression) -> bool:
+        """Return whether an expression sums over examples."""
+        return any(
+            isinstance(node, ex.SumOver) and bool(set(node.letters) & self.table.samples)
+            for node in _nodes(body)
+        )
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about what was inferred."""

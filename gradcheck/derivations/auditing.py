@@ -10,7 +10,7 @@ from typing import Any
 
 from gradcheck.derivations import diagnosis
 from gradcheck.derivations.document import Document, read
-from gradcheck.derivations.evidence import Case, judge
+from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
 from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.rows import Row, cut
@@ -173,6 +173,7 @@ def audit_document(document: Document, seed: int, tell: Callable[[str], None]) -
     cases = fit_kinds(model)
     tell("evaluating claims")
     judge_all(model, cases, seed)
+    cases = without_sample_sums(model, cases, seed)
     cases = choose_meanings(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
@@ -184,6 +185,25 @@ def audit_document(document: Document, seed: int, tell: Callable[[str], None]) -
         list(model.notes),
         document.source,
     )
+
+
+def without_sample_sums(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
+    """Where a loss is redefined as a sum over examples and differs, later rows keep the first."""
+    wrong = {
+        case.claim.definition.number
+        for case in cases
+        if case.claim.kind == "redefinition"
+        and case.holds is False
+        and case.claim.definition is not None
+        and model.sums_samples(case.claim.right)
+    }
+    if not wrong:
+        return cases
+    model.banned |= wrong
+    again = cases_of(model, model.claims)
+    fill_sizes(model, again)
+    judge_all(model, again, seed)
+    return again
 
 
 def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
