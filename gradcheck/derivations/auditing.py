@@ -15,7 +15,7 @@ from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.rows import Row, cut
 from gradcheck.derivations.statements import Statement, read_statements
-from gradcheck.derivations.symbols import infer
+from gradcheck.derivations.symbols import LAST, infer
 from gradcheck.derivations.directives import apply_directives
 
 __all__ = ["VERDICTS", "Audit", "AuditRow", "audit"]
@@ -308,7 +308,7 @@ def describe(model: Model) -> list[tuple[str, str]]:
     """Return the symbol table as (symbol, what it was read as)."""
     out: list[tuple[str, str]] = []
     table = model.table
-    for letter in sorted(table.family_letters):
+    for letter in sorted(table.family_letters - {LAST}):
         out.append((letter, "the last layer or step" if letter in table.last_letters else "counts layers or steps"))
     out.extend((name, "a function, applied to each element") for name in sorted(table.functions))
     seen: set[str] = set()

@@ -284,6 +284,7 @@ def explain(judged: Judged, seed: int) -> None:
     ]
     if wrong:
         _explain_by_conflicts(judged, wrong, seed)
+        _explain_by_alternatives(judged, wrong, seed)
     ill = [
         claim
         for claim in judged.model.claims
@@ -353,6 +354,39 @@ def _explain_by_conflicts(judged: Judged, wrong: Sequence[Claim], seed: int) -> 
                     "conflict",
                     f"defines {name} differently from line {old}, and line {judged.line(other.row)} "
                     f"holds with the {name} of line {old} only",
+                )
+
+
+def _explain_by_alternatives(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
+    """A formula may restate the forward pass for another case; a row holds without it, or with it."""
+    model = judged.model
+    blocks: dict[int, set[int]] = {}
+    for claim in model.claims:
+        differs = claim.kind == "redefinition" and any(
+            case.holds is False for case in judged.by_claim[id(claim)]
+        )
+        if differs and claim.definition is not None and not model.is_backward(claim.right):
+            block = judged.rows[claim.row].block
+            blocks[block] = {
+                d.number for d in model.definitions if d.row >= 0 and judged.rows[d.row].block == block
+            }
+    for block, numbers in blocks.items():
+        later = [
+            w for w in wrong if judged.rows[w.row].block > block and w.row not in judged.explained
+        ]
+        if not later:
+            continue
+        kept = set(model.banned)
+        model.banned |= numbers
+        cases = _recheck(model, later, seed)
+        model.banned = kept
+        line = next(row.line for row in judged.rows if row.block == block)
+        for other in later:
+            own = [case for case in cases if case.claim is other and case.holds is not None]
+            if own and all(case.holds for case in own):
+                judged.explained[other.row] = (
+                    "ambiguous",
+                    f"holds without the definitions of line {line} and below it, not with them",
                 )
 
 
@@ -439,28 +473,31 @@ def _loose_counts(model: Model) -> set[str]:
     return {
         name
         for name, member, _ in model.leaves
-        if name in _COUNTS and model.leaves[name, member, 0].is_number
+        if name in _COUNTS
+        and model.leaves[name, member, 0].is_number
+        and (name, member) not in model.counts
     }
 
 
 def _specialises(model: Model, claim: Claim) -> bool:
     """Whether a row says what an unknown function is: `dz/dx = 2x cos(..)` where z = f(x, y)."""
     left = claim.left
-    if not (isinstance(left, ex.Derivative) and isinstance(left.of, ex.Symbol)):
+    of = left.of if isinstance(left, ex.Derivative) else left
+    if not isinstance(of, ex.Symbol):
         return False
     unknown = {
         d.body.function.name
-        for d in model.by_name[left.of.name]
+        for d in model.by_name[of.name]
         if isinstance(d.body, ex.Call) and not model.functions.get(d.body.function.name)
     }
     if not unknown:
         return False
     bodies = [claim.right]
-    for symbol in ex.symbols(claim.right):
+    for symbol in ex.symbols(claim.right) if isinstance(left, ex.Derivative) else ():
         bodies.extend(d.body for d in model.by_name[symbol.name])
     mentioned = {node.function.name for body in bodies for node in _nodes(body) if isinstance(node, ex.Call)}
     derived = any(
-        isinstance(node, ex.Derivative) and node.of == left.of
+        isinstance(node, ex.Derivative) and node.of == of
         for body in bodies
         for node in _nodes(body)
     )

@@ -125,10 +125,8 @@ class Model:
     def _collect(self) -> None:
         seen: Counter[str] = Counter()
         chains: set[int] = set()
-        defined_left = {
-            _key(s.left)
-            for s in self.statements
-            if s.kind == "equation" and isinstance(s.left, ex.Symbol) and s.right is not None
+        self.stated = {
+            s.left for s in self.statements if s.kind == "equation" and isinstance(s.left, ex.Symbol)
         }
         for statement in self.statements:
             left, right = statement.left, statement.right
@@ -141,7 +139,7 @@ class Model:
                 assert left is not None
                 assert right is not None
                 chains.add(statement.chain)
-                self._equation(statement, left, right, first, seen, defined_left)
+                self._equation(statement, left, right, first, seen)
                 for symbol in (*ex.symbols(left), *ex.symbols(right)):
                     seen[_key(symbol)] += 1
             else:
@@ -171,7 +169,6 @@ class Model:
         right: ex.Expression,
         first: bool,
         seen: Counter[str],
-        defined_left: set[str],
     ) -> None:
         row = statement.row
         if isinstance(left, ex.Call) and self._defines_function(left):
@@ -189,7 +186,7 @@ class Model:
                 made = self._define(row, left.base, ex.Rooted(right))
                 self.claims.append(Claim(row, left.base, ex.Rooted(right), "definition", definition=made))
                 return
-        new = isinstance(right, ex.Symbol) and _key(right) not in defined_left and not seen[_key(right)]
+        new = isinstance(right, ex.Symbol) and not self._is_stated(right) and not seen[_key(right)]
         if new and isinstance(right, ex.Symbol) and any(i.letter for i in right.family):
             new = not self.by_name[right.name]
         if new and not isinstance(left, ex.Symbol) and isinstance(right, ex.Symbol):
@@ -199,7 +196,7 @@ class Model:
         if isinstance(left, ex.Symbol) and isinstance(right, ex.Call) and right.function.name == left.name:
             self.scalar_functions.add(left.name)
         if statement.previous is not None or not first:
-            self._match(statement.previous or left, right, row, defined_left, seen)
+            self._match(statement.previous or left, right, row, seen)
         if not isinstance(left, ex.Symbol) or not first:
             self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
@@ -215,8 +212,8 @@ class Model:
         self.claims.append(Claim(row, left, right, "definition", definition=made))
         for old in earlier:
             if old.pattern == left.family and old.letters == made.letters:
-                self._match(right, old.body, old.row, defined_left, Counter(), strict=True)
-                self._match(old.body, right, row, defined_left, Counter(), strict=True)
+                self._match(right, old.body, old.row, Counter(), strict=True)
+                self._match(old.body, right, row, Counter(), strict=True)
         if earlier:
             self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
 
@@ -225,7 +222,6 @@ class Model:
         known: ex.Expression,
         other: ex.Expression,
         row: int,
-        defined_left: set[str],
         seen: Counter[str],
         strict: bool = False,
     ) -> None:
@@ -236,11 +232,17 @@ class Model:
         for symbol, meaning in found.items():
             if symbol in ex.symbols(meaning) or (strict and not symbol.family):
                 continue
-            if _key(symbol) in defined_left or seen[_key(symbol)] or symbol.components:
+            if self._is_stated(symbol) or seen[_key(symbol)] or symbol.components:
                 continue
             own = [d for d in self.by_name[symbol.name] if _overlap(d.pattern, symbol.family)]
             if not isinstance(meaning, ex.Symbol) and not own:
                 self._define(row, symbol, meaning)
+
+    def _is_stated(self, symbol: ex.Symbol) -> bool:
+        """Whether some row of the document has a symbol, or its family, alone on the left."""
+        return any(
+            left.name == symbol.name and _overlap(left.family, symbol.family) for left in self.stated
+        )
 
     def _defines_function(self, left: ex.Call) -> bool:
         plain = all(
@@ -389,6 +391,7 @@ class Model:
 
     def _arbitrary_loss(self, name: str, by_names: set[str]) -> None:
         outputs = self._outputs(by_names) or sorted(by_names - {name})
+        outputs = [output for output in outputs if output in by_names] or outputs
         if not outputs:
             return
         arguments = tuple(self._last(output) for output in outputs)
@@ -417,6 +420,8 @@ class Model:
         }
         leaves = [n for n in sorted(reached) if not self.by_name[n] and n not in by_names]
         free = [n for n in leaves if n.startswith("hat ")] or [n for n in leaves if n not in elsewhere]
+        others = set(leaves) - set(free)
+        outputs = [output for output in outputs if not self._below(output) & others]
         if len(outputs) == 1 and len(free) == 1:
             output = self._last(outputs[0])
             self._define(-1, ex.Symbol(free[0]), output, inferred=True)
@@ -441,7 +446,9 @@ class Model:
         forward = [
             d
             for d in self.definitions
-            if not d.inferred and d.name != without and not self._is_backward(d.body, set())
+            if not d.inferred
+            and d.name != without
+            and not any(self.is_backward(other.body) for other in self.by_name[d.name])
         ]
         names = {d.name for d in forward}
         depending = {n for n in names if n in by_names or self._below(n) & by_names}
@@ -477,7 +484,7 @@ class Model:
 
     def _last(self, name: str) -> ex.Symbol:
         patterns = [d.pattern for d in self.by_name[name] if d.pattern]
-        if not patterns:
+        if not patterns or any(not d.pattern for d in self.by_name[name]):
             return ex.Symbol(name)
         return ex.Symbol(name, (ex.Index(None, self._highest(name)),) * len(patterns[0]))
 
@@ -506,8 +513,10 @@ class Model:
         if above:
             stated = [d for d in above if not d.inferred]
             return (stated or above)[-1]
-        if any(s.row <= row for s in self.declared.get(name, ())):
-            return None
+        for statement in self.declared.get(name, ()):
+            assert isinstance(statement.left, ex.Symbol)
+            if statement.row <= row and self.bind(statement.left.family, member) is not None:
+                return None
         return candidates[0] if candidates else None
 
     def _applies(self, definition: Definition, member: tuple[int, ...]) -> bool:

@@ -52,7 +52,22 @@ def read_statements(rows: Sequence[Row], table: SymbolTable) -> list[Statement]:
     reader = _Reader(table)
     for row in rows:
         reader.read(row)
+    _find_intermediate(reader.out, rows)
     return reader.out
+
+
+def _find_intermediate(statements: Sequence[Statement], rows: Sequence[Row]) -> None:
+    """A gradient that a later row of the same formula changes (`dy = f'(y) dy`) is no claim yet."""
+    changed = [
+        (rows[s.row].block, s.row, s.left)
+        for s in statements
+        if s.kind == "update" and isinstance(s.left, ex.Derivative)
+    ]
+    for statement in statements:
+        for block, row, left in changed:
+            same = rows[statement.row].block == block and statement.left == left
+            if statement.kind == "equation" and same and statement.row < row:
+                statement.kind, statement.reason = "unread", "a value that a later row changes"
 
 
 class _Reader:
@@ -257,7 +272,7 @@ def _is_aside(relations: Sequence[str], sides: Sequence[syntax.Node | None]) -> 
     left, right = sides
     if not (isinstance(left, syntax.Leaf) and left.kind == "NAME" and len(left.text) == 1):
         return False
-    if left.text not in "ijklmnpqrstun":
+    if left.text not in "ijklmnt":
         return False
     if isinstance(right, syntax.Leaf):
         return right.kind == "NUM" or (right.kind == "NAME" and len(right.text) == 1)

@@ -375,7 +375,7 @@ def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
                     numerators[name] += 1
     if numerators:
         table.loss = numerators.most_common(1)[0][0]
-    if table.shorthand and (table.loss is None or numerators[table.loss] < 2 and not table.loss[0].isupper()):
+    if table.shorthand and (table.loss is None or not table.loss.split(" ")[-1][0].isupper()):
         table.loss = "loss"
 
 
