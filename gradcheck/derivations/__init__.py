@@ -14,12 +14,15 @@
     evidence    claims -> a program -> numbers
     diagnosis, repairs   numbers -> verdicts and sentences
     auditing    all of it
+    code        named equations beside the user's code
     terminal, html       what a reader sees
 """
 
 from __future__ import annotations
 
 from gradcheck.derivations.auditing import Audit, AuditRow, audit
+from gradcheck.derivations.html import render_html
 from gradcheck.derivations.limits import DerivationError
+from gradcheck.derivations.terminal import render_terminal
 
-__all__ = ["Audit", "AuditRow", "DerivationError", "audit"]
+__all__ = ["Audit", "AuditRow", "DerivationError", "audit", "render_html", "render_terminal"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.derivations import diagnosis
+from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
 from gradcheck.derivations.kinds import fit_kinds
@@ -134,6 +135,7 @@ class Audit:
 def audit(
     path_or_text: str | Path,
     *,
+    code: str | Callable[..., Any] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
@@ -141,6 +143,7 @@ def audit(
 
     Args:
         path_or_text: a Markdown file or notebook, or Markdown text (with a line break or a dollar).
+        code: a function, or "module:function", that computes named equations; see `code.compare`.
         seed: of the random points at which claims are evaluated.
         progress: called with the name of each stage.
 
@@ -159,25 +162,34 @@ def audit(
     tell = progress or (lambda stage: None)
     tell("reading")
     document = read(path_or_text)
-    return audit_document(document, seed, tell)
+    return audit_document(document, seed, tell, None if code is None else load(code))
 
 
-def audit_document(document: Document, seed: int, tell: Callable[[str], None]) -> Audit:
+def audit_document(
+    document: Document,
+    seed: int,
+    tell: Callable[[str], None],
+    code: Callable[..., Any] | None = None,
+) -> Audit:
     """Audit a document that was read."""
     rows = cut(document.formulas)
     table = infer(rows)
     apply_directives(document.directives, table)
     statements = read_statements(rows, table)
     model = Model(table, statements)
+    if code is not None:
+        model.meanings.update(getattr(code, "functions", {}))
     tell("inferring sizes")
     cases = fit_kinds(model)
     tell("evaluating claims")
     judge_all(model, cases, seed)
+    differing = {} if code is None else compare(code, model, rows, cases)
     cases = without_sample_sums(model, cases, seed)
     cases = choose_meanings(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
     diagnosis.explain(judged, seed)
+    judged.explained.update(differing)
     return Audit(
         document.path,
         [judged.row(row) for row in rows],
@@ -312,7 +324,7 @@ def describe(model: Model) -> list[tuple[str, str]]:
         out.append((letter, "the last layer or step" if letter in table.last_letters else "counts layers or steps"))
     out.extend((name, "a function, applied to each element") for name in sorted(table.functions))
     seen: set[str] = set()
-    for (name, member, _), value in sorted(model.leaves.items(), key=lambda kv: kv[0]):
+    for (name, member, _), value in sorted(model.leaves.items(), key=lambda kv: kv[0], reverse=True):
         if ":" in name or name in seen:
             continue
         seen.add(name)

@@ -331,7 +331,7 @@ def _explain_by_conflicts(judged: Judged, wrong: Sequence[Claim], seed: int) -> 
         name = claim.definition.name
         factor = judged.claim_verdict(claim)[0] == "conflict"
         by = judged.claim_verdict(claim)[1].split(", by ")[-1]
-        backward = model.is_backward(claim.right)
+        backward = any(model.is_backward(d.body) for d in model.by_name[name])
         samples = model.sums_samples(claim.right)
         for other in later:
             own = [case for case in cases if case.claim is other and case.holds is not None]

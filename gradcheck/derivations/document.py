@@ -14,23 +14,23 @@ from typing import Any
 
 from gradcheck.derivations.limits import LIMITS, DerivationError
 
-__all__ = ["Document", "Formula", "read", "read_text"]
+__all__ = ["Document", "Formula", "read", "read_text", "respell"]
 
 _SUFFIXES = {".md", ".markdown", ".ipynb"}
 _FENCES = {"math", "latex", "tex", "katex"}
 
-_REGIONS = re.compile(
-    r"""(?P<fence>^[ ]{0,3}(?P<mark>`{3,}|~{3,})[^\n]*\n.*?(?:^[ ]{0,3}(?P=mark)[ \t]*$|\Z))
-    |(?P<code>(?P<ticks>`+)[^`\n](?:[^\n]*?[^`\n])?(?P=ticks)(?!`))
-    |(?P<comment><!--.*?-->)
-    |(?P<dollars>\$\$.*?\$\$)
-    |(?P<dollar>(?<!\\)\$(?=\S)[^$\n]*?(?<=\S)\$)
-    |(?P<script><script\ type=["']math/tex[^>]*>(?P<body>.*?)</script>)
-    |(?P<display>\\\\?\[(?P<shown>.*?)\\\\?\])
-    |(?P<inline>\\\\?\((?P<said>.*?)\\\\?\))
-    |(?P<bare>\\begin\{(?P<name>align\*?|equation\*?|eqnarray\*?|gather\*?|multline\*?)\}.*?\\end\{(?P=name)\})
+_OPENERS = re.compile(
+    r"""(?P<fence>^[ ]{0,3}(?P<mark>`{3,}|~{3,})[^\n]*$)
+    |(?P<ticks>`+)
+    |(?P<comment><!--)
+    |(?P<dollars>\$\$)
+    |(?P<dollar>\\?\$)
+    |(?P<script><script\ type=["']math/tex[^>\n]*>)
+    |(?P<display>\\\\?\[)
+    |(?P<inline>\\\\?\()
+    |(?P<bare>\\begin\{(?P<name>align\*?|equation\*?|eqnarray\*?|gather\*?|multline\*?)\})
     """,
-    re.DOTALL | re.MULTILINE | re.VERBOSE,
+    re.MULTILINE | re.VERBOSE,
 )
 _COMMENT = re.compile(r"<!--\s*(gradcheck|equation)\s*:\s*(.*?)\s*-->", re.DOTALL)
 _FRONT = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
@@ -126,30 +126,110 @@ def read_text(text: str, path: str | None = None) -> Document:
     body = text
     if front:
         body = "\n" * front.group().count("\n") + text[front.end() :]
-    spelled = _REGIONS.sub(_with_dollars, body)
+    speller = _Respeller(body)
+    spelled = speller.spell()
     formulas, prose = _formulas(spelled)
     names: dict[int, str] = {}
-    for match in _COMMENT.finditer(spelled):
-        line = spelled.count("\n", 0, match.start()) + 1
+    for place, comment in speller.comments:
+        match = _COMMENT.fullmatch(comment)
+        if match is None:
+            continue
+        line = spelled.count("\n", 0, place) + 1
         if match.group(1) == "gradcheck":
             directives.append((line, match.group(2)))
         else:
-            names[spelled.count("\n", 0, match.end()) + 1] = match.group(2)
+            names[line + comment.count("\n")] = match.group(2)
     named = _give_names(formulas, names)
     return Document(path, text, tuple(named), tuple(directives), tuple(prose))
 
 
-def _with_dollars(match: re.Match[str]) -> str:
-    """Respell one region; the number of line breaks stays."""
-    if match.group("script") is not None:
-        return f"$${match.group('body')}$$"
-    if match.group("display") is not None:
-        return f"$${match.group('shown')}$$"
-    if match.group("inline") is not None:
-        return f"${match.group('said').strip()}$" if "\n" not in match.group("said") else f"$${match.group('said')}$$"
-    if match.group("bare") is not None:
-        return f"$${match.group('bare')}$$"
-    return match.group()
+def respell(body: str) -> str:
+    """Return Markdown with every spelling of math as dollars, line for line."""
+    return _Respeller(body).spell()
+
+
+class _Respeller:
+    """One pass over a text; each region ends at its first closer, which is looked for once only."""
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+        self.comments: list[tuple[int, str]] = []
+        self.hopeless: set[str] = set()
+
+    def spell(self) -> str:
+        """Return the text with dollars; comments are collected with their places in it."""
+        out: list[str] = []
+        at = length = 0
+        while (match := _OPENERS.search(self.body, at)) is not None:
+            end, text = self._region(match)
+            piece = self.body[at : match.start()] + text
+            if match.group("comment") and end > match.end():
+                self.comments.append((length + len(piece) - len(text), text))
+            out.append(piece)
+            length += len(piece)
+            at = end
+        out.append(self.body[at:])
+        return "".join(out)
+
+    def _find(self, closer: str, start: int) -> int:
+        """Return where a closer stands, or -1; one that was not found is not looked for again."""
+        if closer in self.hopeless:
+            return -1
+        place = self.body.find(closer, start)
+        if place < 0:
+            self.hopeless.add(closer)
+        return place
+
+    def _region(self, match: re.Match[str]) -> tuple[int, str]:
+        """Return the end of the region that a match opens, and its spelling with dollars."""
+        start, opened = match.end(), match.group()
+        if match.group("fence"):
+            return self._fence(match)
+        if match.group("ticks"):
+            return self._code(match)
+        if match.group("dollar"):
+            line = self.body.find("\n", start)
+            line = len(self.body) if line < 0 else line
+            close = self.body.find("$", start, line) if opened == "$" else -1
+            return (close + 1, self.body[match.start() : close + 1]) if close > start else (start, opened)
+        closer, left, right = {
+            "comment": ("-->", "<!--", "-->"),
+            "dollars": ("$$", "$$", "$$"),
+            "script": ("</script>", "$$", "$$"),
+            "display": ("\\]", "$$", "$$"),
+            "inline": ("\\)", "$", "$"),
+            "bare": (f"\\end{{{match.group('name')}}}", opened, ""),
+        }[str(next(k for k, v in match.groupdict().items() if v is not None and k != "name"))]
+        close = self._find(closer, start)
+        if close < 0:
+            return start, opened
+        inner = self.body[start:close]
+        if closer in ("\\]", "\\)") and inner.endswith("\\"):
+            inner = inner[:-1]
+        if closer == "\\)":
+            left = right = "$$" if "\n" in inner else "$"
+            inner = inner if "\n" in inner else inner.strip()
+        if match.group("bare"):
+            return close + len(closer), f"$${opened}{inner}{closer}$$"
+        return close + len(closer), f"{left}{inner}{right}"
+
+    def _fence(self, match: re.Match[str]) -> tuple[int, str]:
+        mark = match.group("mark")
+        closing = re.compile(rf"^[ ]{{0,3}}{re.escape(mark)}{re.escape(mark[0])}*[ \t]*$", re.MULTILINE)
+        found = closing.search(self.body, match.end() + 1)
+        end = len(self.body) if found is None else found.end()
+        return end, self.body[match.start() : end]
+
+    def _code(self, match: re.Match[str]) -> tuple[int, str]:
+        ticks = match.group("ticks")
+        key = f"code{len(ticks)}"
+        found = None
+        if key not in self.hopeless:
+            found = re.compile(rf"(?<!`){ticks}(?!`)").search(self.body, match.end())
+        if found is None:
+            self.hopeless.add(key)
+            return match.end(), ticks
+        return found.end(), self.body[match.start() : found.end()]
 
 
 def _give_names(formulas: list[Formula], names: dict[int, str]) -> list[Formula]:

@@ -344,9 +344,11 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
     shapes = [(model.leaves[key].rows.value, model.leaves[key].cols.value) for key in keys]
     with enable_x64():
         traced = jax.make_jaxpr(program)(*(np.ones(shape) for shape in shapes))
+    model.points = []
     for draw in range(DRAWS):
         random = np.random.default_rng([seed, draw])
         points = [_draw(random, shape, positive) for shape in shapes]
+        model.points.append(dict(zip(keys, points, strict=True)))
         values = evaluate(traced, points)
         for place, case in enumerate(outputs):
             left, right = (np.asarray(v) for v in values[2 * place : 2 * place + 2])

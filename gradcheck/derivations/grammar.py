@@ -18,7 +18,7 @@ from gradcheck.derivations import syntax
 from gradcheck.derivations.limits import LIMITS, DerivationError
 from gradcheck.derivations.tokens import Token
 
-__all__ = ["parse"]
+__all__ = ["check_depth", "parse"]
 
 GRAMMAR = r"""
 start: items
@@ -79,12 +79,7 @@ def parse(tokens: Sequence[Token]) -> tuple[syntax.Item, ...]:
     Raises:
         DerivationError: the row is no formula; the message names the token that does not fit.
     """
-    depth = deepest = 0
-    for token in tokens:
-        depth += (token.kind in ("LBRACE", "LP", "BEGIN")) - (token.kind in ("RBRACE", "RP", "END"))
-        deepest = max(deepest, depth)
-    if deepest > LIMITS.nesting:
-        raise DerivationError(f"brackets nest more than {LIMITS.nesting} deep")
+    check_depth(tokens)
     if len(tokens) > LIMITS.row_tokens:
         raise DerivationError(f"the row has more than {LIMITS.row_tokens} tokens")
     try:
@@ -98,6 +93,20 @@ def parse(tokens: Sequence[Token]) -> tuple[syntax.Item, ...]:
     except lark.exceptions.LarkError as error:
         raise DerivationError(f"is no formula ({type(error).__name__})") from None
     return _items(tree.children[0])
+
+
+def check_depth(tokens: Sequence[Token]) -> None:
+    """Refuse a row whose brackets nest deeper than any author's.
+
+    Raises:
+        DerivationError: they do.
+    """
+    depth = deepest = 0
+    for token in tokens:
+        depth += (token.kind in ("LBRACE", "LP", "BEGIN")) - (token.kind in ("RBRACE", "RP", "END"))
+        deepest = max(deepest, depth)
+    if deepest > LIMITS.nesting:
+        raise DerivationError(f"brackets nest more than {LIMITS.nesting} deep")
 
 
 def _items(tree: Any) -> tuple[syntax.Item, ...]:

@@ -644,6 +644,7 @@ class Model:
         self.dims = Dims()
         self.leaves: dict[LeafKey, Value] = {}
         self.numbers: dict[LeafKey, Any] = {}
+        self.points: list[dict[LeafKey, Any]] = []
         self.counts: dict[tuple[str, tuple[int, ...]], list[Dim]] = defaultdict(list)
         self.count_dims: dict[tuple[str, tuple[int, ...]], Dim] = {}
         self._fitting: dict[Any, tuple[Any, Dim]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gradcheck.derivations import syntax
 from gradcheck.derivations.document import Formula
-from gradcheck.derivations.grammar import parse
+from gradcheck.derivations.grammar import check_depth, parse
 from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.tex import Macro, Raw, collect_macros, expand, lex, text_of
 from gradcheck.derivations.tokens import Token, tokenize
@@ -171,6 +171,7 @@ def _clean(tokens: list[Token]) -> list[Token]:
     out: list[Token] = []
     depth = 0
     related = False
+    check_depth(tokens)
     tokens = _unbraced(_opened([token for token in tokens if token.kind != "ALIGN"]))
     for place, token in enumerate(tokens):
         depth += (token.kind == "BEGIN") - (token.kind == "END")

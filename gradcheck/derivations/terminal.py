@@ -1,0 +1,68 @@
+"""The annotated derivation on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gradcheck.derivations.auditing import Audit, AuditRow
+
+__all__ = ["render_terminal", "summary"]
+
+MARKS = {
+    "true": ("✓", "green"),
+    "false": ("✗", "bold red"),
+    "dimension": ("✗", "bold red"),
+    "scope": ("✗", "bold red"),
+    "conflict": ("✗", "bold red"),
+    "syntax": ("✗", "red"),
+    "ambiguous": ("?", "yellow"),
+    "not checked": ("·", "dim"),
+}
+
+
+def summary(audit: Audit) -> str:
+    """Return how much was read, checked and wrong, in one sentence."""
+    counts = audit.counts
+    rows = f"{counts['rows']} rows: {counts['read']} read, {counts['checked']} checked, {counts['wrong']} wrong"
+    first = audit.first_wrong
+    return rows if first is None else f"{rows}; the first wrong one is line {first.line}"
+
+
+def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> None:
+    """Print every row with its verdict, then what the symbols were read as.
+
+    Args:
+        audit: what to print.
+        console: a rich console.
+        symbols: whether to print the symbol table and the inferences.
+    """
+    from rich.text import Text
+
+    console.print(Text(summary(audit), style="bold"))
+    for row in audit.rows:
+        mark, style = MARKS[row.verdict]
+        line = Text(f"{row.line:>5} ", style="dim")
+        line.append(f"{mark} {row.verdict:<11} ", style=style)
+        line.append(row.equation)
+        console.print(line, soft_wrap=True)
+        if row.verdict != "true":
+            _explain(row, console)
+    if symbols and (audit.symbols or audit.notes):
+        console.print(Text("read as", style="bold"))
+        for name, meaning in audit.symbols:
+            console.print(Text(f"      {name}: {meaning}", style="dim"), soft_wrap=True)
+        for note in audit.notes:
+            console.print(Text(f"      {note}", style="dim"), soft_wrap=True)
+
+
+def _explain(row: AuditRow, console: Console) -> None:
+    from rich.text import Text
+
+    indent = " " * 20
+    console.print(Text(f"{indent}{row.reason}"), soft_wrap=True)
+    if row.wrong and row.sizes:
+        sizes = ", ".join(f"{name}: {size}" for name, size in row.sizes)
+        console.print(Text(f"{indent}{sizes}", style="dim"), soft_wrap=True)

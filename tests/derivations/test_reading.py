@@ -1,0 +1,176 @@
+"""What is read of a document: containers, macros, lines, directives; and what is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradcheck.derivations import DerivationError, audit
+from gradcheck.derivations.document import read_text
+from gradcheck.derivations.rows import cut
+
+SLOWEST_REFUSAL = 2.0
+"""Seconds within which any document must have ended, in a verdict or in an error."""
+
+
+def lines_and_sources(text):
+    return [(row.line, row.latex) for row in cut(read_text(text).formulas)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n\n$$\ny = 2x\n$$\n",
+        "a\n\n\\[\ny = 2x\n\\]\n",
+        "a\n\n```math\ny = 2x\n```\n",
+        "a\n\n\\begin{align*}\ny = 2x\n\\end{align*}\n",
+        "a\n\n<script type=\"math/tex; mode=display\">\ny = 2x\n</script>\n",
+    ],
+    ids=["dollars", "brackets", "fence", "align", "mathjax"],
+)
+def test_each_container_of_math_keeps_its_line(text):
+    assert lines_and_sources(text) == [(4, "y = 2x")]
+
+
+def test_rows_of_an_align_environment_have_lines_of_their_own():
+    text = "$$\n\\begin{align}\ny &= 2x \\\\\nz &= 3y\n\\end{align}\n$$\n"
+    assert lines_and_sources(text) == [(3, "y = 2x"), (4, "z = 3y")]
+
+
+def test_math_in_a_code_span_or_another_fence_is_no_formula():
+    assert lines_and_sources("`$y = 2x$`\n\n```python\ny = '$a = b$'\n```\n") == []
+
+
+def test_macros_of_the_page_are_expanded():
+    text = "$$\\newcommand{\\half}[1]{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n" + (
+        "$$\\frac{\\partial E}{\\partial x} = x$$\n"
+    )
+    assert [row.verdict for row in audit(text).rows] == ["true", "true"]
+
+
+def test_a_planted_factor_behind_a_macro_is_found():
+    text = "$$\\def\\half#1{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n" + (
+        "$$\\frac{\\partial E}{\\partial x} = 2x$$\n"
+    )
+    assert audit(text).first_wrong.reason.startswith("the right side is 2 times the left side")
+
+
+def test_a_notebooks_markdown_cells_are_read(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": "$$E = \\frac12\\|x\\|^2$$", "id": "a"},
+        {"cell_type": "code", "metadata": {}, "source": "raise SystemExit", "outputs": [], "execution_count": None, "id": "b"},
+        {"cell_type": "markdown", "metadata": {}, "source": "$$\\frac{\\partial E}{\\partial x} = -x$$", "id": "c"},
+    ]  # fmt: skip
+    path = tmp_path / "note.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    found = audit(path)
+    assert [row.verdict for row in found.rows] == ["true", "false"]
+    assert found.first_wrong.ratio == pytest.approx(-1)
+
+
+def test_a_directive_says_what_a_symbol_is():
+    text = "$$y = Wx + b$$\n\n$$L = L(y)$$\n\n$$\\frac{\\partial L}{\\partial b} = \\frac{\\partial L}{\\partial y}$$\n"
+    assert "n" not in dict(audit(text).symbols)
+    scalar = audit("<!-- gradcheck: W is scalar; vectors are rows -->\n\n" + text)
+    assert dict(scalar.symbols)["W"] == "given, a number"
+
+
+def test_front_matter_overrides_like_a_comment():
+    text = "---\ngradcheck:\n  - W is scalar\n---\n\n$$y = Wx$$\n"
+    assert dict(audit(text).symbols)["W"] == "given, a number"
+
+
+def test_an_unknown_directive_is_refused_with_its_line():
+    with pytest.raises(DerivationError, match=r"line 3: the directive 'W matrix' is not understood"):
+        audit("$$y = x$$\n\n<!-- gradcheck: W matrix -->\n")
+
+
+def test_a_row_that_is_not_understood_is_never_true():
+    found = audit("$$\\frac{\\partial y}{\\partial x} = \\oint_\\gamma \\heartsuit \\, d\\mu$$\n")
+    assert found.rows[0].verdict == "not checked"
+    assert found.verdict == "inconclusive"
+
+
+def test_a_document_without_equations_passes_nothing():
+    assert audit("no math\n").verdict == "inconclusive"
+
+
+def test_broken_math_is_a_syntax_verdict_and_the_rest_is_read():
+    found = audit("$$y = ( x$$\n\n$$E = \\|x\\|^2$$\n")
+    assert [row.verdict for row in found.rows] == ["syntax", "true"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.pdf", b"%PDF", "reads Markdown"),
+        ("a.md", b"\xff\xfe\x00\x01", "not UTF-8 text"),
+        ("a.md", b"$$a=\x00b$$", "null characters"),
+        ("a.md", b"$$x$$ " * 2_000_000, "split it"),
+        ("a.ipynb", b"{}", "no readable notebook"),
+    ],
+    ids=["pdf", "binary", "null", "ten megabytes", "no notebook"],
+)
+def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DerivationError, match=words):
+        audit(path)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(DerivationError, match=r"nowhere\.md: No such file"):
+        audit("nowhere.md")
+
+
+HOSTILE = {
+    "nested braces": "$$y = " + "{" * 5000 + "x" + "}" * 5000 + "$$\n",
+    "nested brackets": "$$y = " + "(" * 5000 + "x" + ")" * 5000 + "$$\n",
+    "nested fractions": "$$y = " + "\\frac{1}{" * 2000 + "x" + "}" * 2000 + "$$\n",
+    "nested scripts": "$$y = x" + "^{a" * 2000 + "}" * 2000 + "$$\n",
+    "macro bomb": "$$\\def\\a{xx}"
+    + "".join(f"\\def\\{chr(98 + k)}{{\\{chr(97 + k)}\\{chr(97 + k)}}}" for k in range(24))
+    + "y = \\y$$\n",
+    "macro loop": "$$\\def\\a{\\a\\a} y = \\a$$\n",
+    "long row": "$$y = " + "+".join(["x"] * 50_000) + "$$\n",
+    "many dollars": "$" * 100_000 + "\n",
+    "many openers": "\\[" * 50_000 + "\n",
+    "unclosed comments": "<!--" * 50_000 + "\n",
+    "backticks": "`" * 30_000 + " " + "`" * 29_999 + "\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_ends_soon_in_a_verdict_or_a_sentence(name):
+    began = time.monotonic()
+    try:
+        found = audit(HOSTILE[name])
+    except DerivationError as error:
+        assert str(error)
+    else:
+        assert len(found.rows) <= 1
+    assert time.monotonic() - began < SLOWEST_REFUSAL
+
+
+PIECES = st.sampled_from(
+    [
+        "$$", "$", "\\frac", "{", "}", "x", "W", "_", "^", "=", "\\sum", "\\partial", "(", ")", "[", "]",
+        "\\\\", "&", "\\begin{align}", "\\end{align}", "\\begin{pmatrix}", "\\end{pmatrix}", "\\|", "|", "'",
+        "\\newcommand", "\\def", "#1", "\\left", "\\right", ",", "-", "\\circ", "1", "\n", "\n\n", "\\text{if}",
+        "\\nabla", "\\hat", "T", "i", "\\mathbf", "<!-- gradcheck:", "-->", "```", "\\delta", "\\in", "\\mathbb",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PIECES, max_size=30))
+def test_no_soup_of_tex_raises_anything_but_a_derivation_error(pieces):
+    try:
+        found = audit("$$" + "".join(pieces) + "$$\n")
+    except DerivationError:
+        return
+    assert found.counts["rows"] >= 0
