@@ -44,6 +44,9 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
         return "not checked", judged.doubted[claim.row]
     if claim.kind == "redefinition":
         return _redefinition(judged, claim, cases)
+    ranged = _range_fault(judged, claim)
+    if ranged:
+        return "scope", ranged
     wrong = [c for c in cases if c.holds is False]
     right = [c for c in cases if c.holds is True]
     problems = [c for c in cases if c.problem is not None and c.problem[0] != "range"]
@@ -64,6 +67,29 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
         return "not checked", "the numbers are neither clearly equal nor clearly different"
     reasons = [c.problem[1] for c in problems if c.problem is not None]
     return "not checked", reasons[-1] if reasons else "no member of its family can be evaluated"
+
+
+def _range_fault(judged: Judged, claim: Claim) -> str:
+    """Find a sum from 0 to n whose letter elsewhere runs from 1 to n, or that is divided by n."""
+    for node in _nodes(claim.right):
+        below = None
+        if isinstance(node, ex.Product) and isinstance(node.left, ex.Divided):
+            node, below = node.right, node.left.below
+        if not isinstance(node, ex.SumOver) or node.first != 0 or node.last is None:
+            continue
+        if below == node.last:
+            return f"sums from 0 to {_text(node.last)}, one term more than it divides by"
+        for other in judged.model.claims:
+            for sum_ in (n for side in (other.left, other.right) for n in _nodes(side)):
+                twin = isinstance(sum_, ex.SumOver) and sum_.letters == node.letters
+                if twin and isinstance(sum_, ex.SumOver) and (sum_.first, sum_.last) == (1, node.last):
+                    line = judged.line(other.row)
+                    return f"sums over {node.letters[0]} from 0, and line {line} from 1, to the same end"
+    return ""
+
+
+def _text(expression: ex.Expression) -> str:
+    return str(expression.value) if isinstance(expression, ex.Number) else str(expression)
 
 
 def _spoken_truth(claim: Claim, right: Sequence[Case]) -> str:
@@ -460,10 +486,10 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     claimed: set[str] = set()
     sized: set[str] = set(judged.model.declared)
     for claim in judged.model.claims:
-        if judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition"):
+        if judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition", "given"):
             names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
             sized |= names
-            if claim.kind == "claim":
+            if claim.kind in ("claim", "given"):
                 claimed |= names
     return claimed, sized
 
@@ -514,7 +540,11 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
     """
     claimed, sized = trusted
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
-    if _specialises(judged.model, claim) or names & _loose_counts(judged.model):
+    model = judged.model
+    left, right = model.leaves_below(claim.left), model.leaves_below(claim.right)
+    if left - right and right - left:
+        return False
+    if _specialises(model, claim) or names & _loose_counts(model):
         return False
     if judged.claim_verdict(claim)[0] == "dimension":
         return bool(claimed) and names <= sized

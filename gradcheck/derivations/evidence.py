@@ -92,7 +92,10 @@ def cases_of(model: Model, claims: Iterable[Claim]) -> list[Case]:
         if claim.kind == "claim":
             own |= set(letters) if own & set(letters) or not isinstance(claim.left, ex.Symbol) else set()
         letters = [letter for letter in letters if letter in own]
-        for chosen in itertools.product(range(model.depth + 1), repeat=len(letters)):
+        steps = [
+            (model.depth,) if letter in model.current else range(model.depth + 1) for letter in letters
+        ]
+        for chosen in itertools.product(*steps):
             family = dict(zip(letters, chosen, strict=True))
             if claim.definition is not None and not _in_force(model, claim, family):
                 continue

@@ -84,6 +84,7 @@ class Interpreter:
         self.touched: set[tuple[str, tuple[int, ...]]] = set()
         self.active: list[Any] = []
         self.base = base
+        self.leaf_overrides: set[tuple[str, tuple[int, ...]]] = set()
 
     @property
     def xp(self) -> Any:
@@ -406,13 +407,13 @@ class Interpreter:
         if not symbol.family and (name, ()) not in self.overrides:
             name, member = self.model.last_member(name, frame.row)
         key = (name, member)
-        if key in self.overrides:
+        definition = self.model.definition(name, member, frame.row)
+        if key in self.overrides and (definition is None) == (key in self.leaf_overrides):
             self.touched.add(key)
             return self.overrides[key]
-        definition = self.model.definition(name, member, frame.row)
         if definition is None:
             return self.model.leaf(name, member, self)
-        memo_key = (definition.number, member, frame.row if definition.inferred else -1)
+        memo_key = (definition.number, member, self.model.epoch(frame.row))
         if memo_key in self.memo:
             value, touched = self.memo[memo_key]
             self.touched |= touched
@@ -613,6 +614,8 @@ class Interpreter:
             body = self.value(node.arguments[0], frame)
             self._square(body)
             return self.make(body.axes, ONE, ONE, lambda: self.xp.trace(body.data, axis1=-2, axis2=-1)[..., None, None])
+        if name in self.model.scalar_functions:
+            return self._arbitrary(node, self._known_arguments(node, frame))
         arguments = [self.value(argument, frame) for argument in node.arguments]
         own = self.model.function(name, frame.row)
         if own is not None:
@@ -630,9 +633,19 @@ class Interpreter:
             small = ex.Call(ex.Symbol("sigma"), node.primes, node.arguments)
             return self._diag(self.value(small, frame))
         member = self.member(node.function, frame)
-        if name in self.model.scalar_functions:
-            return self._arbitrary(node, arguments)
         return self._elementwise(name, member, node.primes, argument)
+
+    def _known_arguments(self, node: ex.Call, frame: Frame) -> list[Value | None]:
+        """Return the values of the arguments of an unknown loss; None for one that is not known."""
+        out: list[Value | None] = []
+        for argument in node.arguments:
+            try:
+                out.append(self.value(argument, frame))
+            except NotUnderstood:
+                out.append(None)
+        if not any(value is not None for value in out):
+            raise NotUnderstood(f"nothing that {node.function.name} depends on is known")
+        return out
 
     def _elementwise(self, name: str, member: tuple[int, ...], primes: int, x: Value) -> Value:
         known = ELEMENTWISE.get(self.model.meanings.get(name, name))
@@ -645,7 +658,7 @@ class Interpreter:
             self.model.parameters(name, member)
         return self.make(x.axes, x.rows, x.cols, compute)
 
-    def _arbitrary(self, node: ex.Call, arguments: Sequence[Value]) -> Value:
+    def _arbitrary(self, node: ex.Call, arguments: Sequence[Value | None]) -> Value:
         """A function of which nothing is known but that it is smooth, to a number."""
         if node.primes:
             raise NotUnderstood("the prime of a function of several arguments is not read")
@@ -754,6 +767,9 @@ class Interpreter:
                 self.model, self.numeric, {**self.overrides, key: replaced}, base=self.base or self
             )
             inner.active = list(self.active)
+            inner.leaf_overrides = set(self.leaf_overrides)
+            if self.model.definition(*key, frame.row) is None:
+                inner.leaf_overrides.add(key)
             own = Frame(frame.row, dict(frame.family), dict(frame.letters), frame.bound, frame.free)
             value = inner.value(of, own)
             self.touched |= inner.touched - {key}

@@ -7,6 +7,7 @@ the row says, or, where there is none above, the first below.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -101,6 +102,7 @@ class Model:
         self._in_force: dict[Any, Definition | None] = {}
         self._backward: dict[int, tuple[ex.Expression, bool]] = {}
         self.signatures: dict[int, str] = {}
+        self.alternatives: dict[int, list[ex.Expression]] = defaultdict(list)
         self._collect()
         self.reset()
 
@@ -152,6 +154,8 @@ class Model:
             if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
         }
         self._sample_losses()
+        self._redefining = sorted({d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f})
+        self.current = self._current_letters()
         self._find_divisors()
         self.bare_first = self._bare_first()
         self.loose_products = not any(
@@ -197,6 +201,10 @@ class Model:
             self.scalar_functions.add(left.name)
         if statement.previous is not None or not first:
             self._match(statement.previous or left, right, row, seen)
+        if isinstance(left, ex.Symbol) and not first:
+            own = [d for d in self.by_name[left.name] if d.pattern == left.family]
+            if own:
+                self.alternatives[own[-1].number].append(right)
         if not isinstance(left, ex.Symbol) or not first:
             self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
@@ -230,7 +238,10 @@ class Model:
         if isinstance(other, ex.Symbol) or not _matches(known, other, found):
             return
         for symbol, meaning in found.items():
-            if symbol in ex.symbols(meaning) or (strict and not symbol.family):
+            for other_symbol, other_meaning in found.items():
+                if other_symbol != symbol and meaning != other_meaning:
+                    meaning = _substituted(meaning, other_meaning, other_symbol)
+            if symbol in ex.symbols(meaning) or (strict and not symbol.family and "[" not in symbol.name):
                 continue
             if self._is_stated(symbol) or seen[_key(symbol)] or symbol.components:
                 continue
@@ -260,6 +271,20 @@ class Model:
         self.definitions.append(made)
         self.by_name[symbol.name].append(made)
         return made
+
+    def _current_letters(self) -> set[str]:
+        """Return step letters that stand for one current step, as t in `z = W h_t`.
+
+        A step before the current one is then given, not unrolled.
+        """
+        found: set[str] = set()
+        for definition in self.definitions:
+            own = {index.letter for index in definition.pattern}
+            if own or self.is_backward(definition.body):
+                continue
+            for symbol in _used(definition.body):
+                found |= {i.letter for i in symbol.family if i.letter and i.letter not in self.table.last_letters}
+        return found & {"t"}
 
     def _sample_losses(self) -> None:
         """`C_x` without a definition is the C that was defined before a sum over x came."""
@@ -525,6 +550,8 @@ class Model:
             return False
         if not family:
             return True
+        if any(letter in self.current and value != self.depth for letter, value in family.items()):
+            return False
         own = {i.letter for symbol in _used(definition.body) for i in symbol.family}
         if any(len(p) == len(definition.pattern) and d is not definition for d in self.by_name[definition.name] for p in (d.pattern,)):
             if not own and ex.symbols(definition.body) and any(v != self.depth for v in family.values()):
@@ -575,6 +602,11 @@ class Model:
         above = [f for f in found if f[0] <= row] or found[:1]
         return above[-1][1], above[-1][2], above[-1][0]
 
+    def epoch(self, row: int) -> int:
+        """Return the last row up to this one that redefines anything: between two such rows all
+        symbols keep their meaning."""
+        return max((r for r in self._redefining if r <= row), default=-1)
+
     def define(
         self,
         definition: Definition,
@@ -584,13 +616,13 @@ class Model:
     ) -> Value:
         """Return the array that a definition gives a member.
 
-        What is inferred means what its symbols mean at the row that asks.
+        Its symbols mean what they mean at the row that asks; at its own where none is given.
         """
         family = self.bind(definition.pattern, member)
         assert family is not None
-        place = row if definition.inferred and row is not None else definition.row
+        place = definition.row if row is None else row
         frame = Frame(place, family, free=frozenset(definition.letters))
-        body = self.replaced.get(definition.number, definition.body)
+        body = self.replaced.get(definition.number, self._spelled_for(definition, interpreter))
         if isinstance(body, ex.Call) and body.function.name == "given":
             return self._given(body, frame, interpreter)
         value = interpreter.value(body, frame)
@@ -599,6 +631,29 @@ class Model:
                 raise NotUnderstood(f"{definition.name} is defined with a free index")
             return value
         return self.as_matrix(value, definition, interpreter)
+
+    def _spelled_for(self, definition: Definition, interpreter: Interpreter) -> ex.Expression:
+        """Return the side of a chain `B = softmax(W) = B_1 B_4` that shows what is varied."""
+        varied = interpreter.overrides
+        if not varied or not self.alternatives.get(definition.number):
+            return definition.body
+
+        def shows(body: ex.Expression) -> bool:
+            near = [body, *(d.body for s in ex.symbols(body) for d in self.by_name[s.name])]
+            near += [d.body for b in near[1:] for s in ex.symbols(b) for d in self.by_name[s.name]]
+            return any(
+                (s.name, tuple(i.offset for i in s.family)) in varied
+                for one in near
+                for s in ex.symbols(one)
+                if all(i.letter is None for i in s.family)
+            )
+
+        if shows(definition.body):
+            return definition.body
+        for body in reversed(self.alternatives[definition.number]):
+            if shows(body):
+                return body
+        return definition.body
 
     def as_matrix(self, value: Value, definition: Definition, interpreter: Interpreter) -> Value:
         """Return the array whose components a definition gives."""
@@ -797,10 +852,14 @@ class Model:
             out.append(self.numbers.get(key))
         return out
 
-    def arbitrary(self, name: str, arguments: Sequence[Value], interpreter: Interpreter) -> Value:
+    def arbitrary(
+        self, name: str, arguments: Sequence[Value | None], interpreter: Interpreter
+    ) -> Value:
         """Return a smooth function of all arguments together, of which nothing else is known."""
         values = []
         for place, argument in enumerate(arguments):
+            if argument is None:
+                continue
             if argument.axes:
                 raise NotUnderstood(f"{name} of components is not read")
             weights = []
@@ -870,6 +929,11 @@ class Model:
         """Return what a derivative by a power differentiates by; only symbols are read."""
         raise NotUnderstood("a derivative by a power is not read")
 
+    def leaves_below(self, body: ex.Expression) -> set[str]:
+        """Return the names of the symbols without definition that an expression rests on."""
+        names = {s.name for s in ex.symbols(body)} | self._reached_by(body)
+        return {name for name in names if not self.by_name[name] and name not in self.count_names}
+
     def size_of(self, symbol: ex.Symbol, family: dict[str, int], row: int) -> str:
         """Return the sizes of a symbol as numbers, `2 × 3`, or "" where they are not known."""
         interpreter = Interpreter(self, numeric=False)
@@ -929,6 +993,9 @@ def _matches(
     if isinstance(known, ex.Call) and isinstance(other, ex.Call):
         if (known.function, known.primes) != (other.function, other.primes):
             return False
+    if isinstance(known, ex.SumOver) and isinstance(other, ex.SumOver):
+        if (known.letters, known.product) != (other.letters, other.product):
+            return False
     if isinstance(known, ex.Product) and isinstance(other, ex.Product) and known.sign != other.sign:
         return False
     if isinstance(known, ex.Plus) and isinstance(other, ex.Plus) and known.signs != other.signs:
@@ -937,6 +1004,26 @@ def _matches(
     if not a or len(a) != len(b):
         return False
     return all(_matches(x, y, found) for x, y in zip(a, b, strict=True))
+
+
+def _substituted(
+    body: ex.Expression, part: ex.Expression, by: ex.Expression
+) -> ex.Expression:
+    """Return a body with every occurrence of a part replaced."""
+    if body == part:
+        return by
+    if isinstance(part, ex.Symbol):
+        return body
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            if not isinstance(value[0], ex.Index):
+                changes[field.name] = tuple(_substituted(v, part, by) for v in value)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
+            if field.name != "function":
+                changes[field.name] = _substituted(value, part, by)  # type: ignore[arg-type]
+    return dataclasses.replace(body, **changes)
 
 
 def _overlap(a: Sequence[ex.Index], b: Sequence[ex.Index]) -> bool:
