@@ -1,21 +1,21 @@
 """Auditing written derivations: Markdown and LaTeX in, a verdict for every equation out.
 
-    document    Markdown -> formulas with their lines
-    tex         macros
-    tokens      TeX -> mathematical tokens
-    grammar     tokens -> syntax tree
-    rows        formulas -> rows
-    symbols     what each letter is
-    resolve     syntax -> meaning (expressions)
-    statements  declarations, equations, updates
-    model       definitions, leaves, claims
-    dims, kinds sizes
-    interpreter expressions -> values
-    evidence    claims -> a program -> numbers
-    diagnosis, repairs   numbers -> verdicts and sentences
-    auditing    all of it
-    code        named equations beside the user's code
-    terminal, html       what a reader sees
+document    Markdown -> formulas with their lines
+tex         macros
+tokens      TeX -> mathematical tokens
+grammar     tokens -> syntax tree
+rows        formulas -> rows
+symbols     what each letter is
+resolve     syntax -> meaning (expressions)
+statements  declarations, equations, updates
+model       definitions, leaves, claims
+dims, kinds sizes
+interpreter expressions -> values
+evidence    claims -> a program -> numbers
+diagnosis, repairs   numbers -> verdicts and sentences
+auditing    all of it
+code        named equations beside the user's code
+terminal, html       what a reader sees
 """
 
 from __future__ import annotations

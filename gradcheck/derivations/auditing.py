@@ -300,7 +300,9 @@ class Judged:
         gravest = min(parts, key=lambda part: _GRAVITY.index(part[0]))
         kind = next((k for _, _, k in parts if k != "other"), "other")
         verdict, reason = self.explained.get(row.number, gravest[:2])
-        ratio = next((diagnosis.ratio_of(self.by_claim[id(c)]) for v, _, c in found if v == "false"), None)
+        ratio = next(
+            (diagnosis.ratio_of(self.by_claim[id(c)]) for v, _, c in found if v == "false"), None
+        )
         return AuditRow(
             row.line, row.latex, verdict, reason, kind, row.name, ratio, self._sizes(row.number)
         )
@@ -321,10 +323,19 @@ def describe(model: Model) -> list[tuple[str, str]]:
     out: list[tuple[str, str]] = []
     table = model.table
     for letter in sorted(table.family_letters - {LAST}):
-        out.append((letter, "the last layer or step" if letter in table.last_letters else "counts layers or steps"))
+        out.append(
+            (
+                letter,
+                "the last layer or step"
+                if letter in table.last_letters
+                else "counts layers or steps",
+            )
+        )
     out.extend((name, "a function, applied to each element") for name in sorted(table.functions))
     seen: set[str] = set()
-    for (name, member, _), value in sorted(model.leaves.items(), key=lambda kv: kv[0], reverse=True):
+    for (name, member, _), value in sorted(
+        model.leaves.items(), key=lambda kv: kv[0], reverse=True
+    ):
         if ":" in name or name in seen:
             continue
         seen.add(name)

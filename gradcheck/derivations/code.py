@@ -53,7 +53,9 @@ def compare(
     named = {row.name: row for row in rows if row.name}
     out: dict[int, tuple[str, str]] = {}
     for draw, point in enumerate(model.points):
-        given = {_spelled(key): np.array(value) for key, value in point.items() if ":" not in key[0]}
+        given = {
+            _spelled(key): np.array(value) for key, value in point.items() if ":" not in key[0]
+        }
         results = code(given)
         if not isinstance(results, Mapping):
             raise DerivationError("the code must return a dict from equation name to array")

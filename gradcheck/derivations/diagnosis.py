@@ -82,7 +82,11 @@ def _range_fault(judged: Judged, claim: Claim) -> str:
         for other in judged.model.claims:
             for sum_ in (n for side in (other.left, other.right) for n in _nodes(side)):
                 twin = isinstance(sum_, ex.SumOver) and sum_.letters == node.letters
-                if twin and isinstance(sum_, ex.SumOver) and (sum_.first, sum_.last) == (1, node.last):
+                if (
+                    twin
+                    and isinstance(sum_, ex.SumOver)
+                    and (sum_.first, sum_.last) == (1, node.last)
+                ):
                     line = judged.line(other.row)
                     return f"sums over {node.letters[0]} from 0, and line {line} from 1, to the same end"
     return ""
@@ -100,7 +104,9 @@ def _spoken_truth(claim: Claim, right: Sequence[Case]) -> str:
     if claim.kind == "given":
         return "given"
     digits = min(_digits(case) for case in right)
-    return f"equal to {digits} digits at {len(right[0].differences)} points" + _members(right, right)
+    return f"equal to {digits} digits at {len(right[0].differences)} points" + _members(
+        right, right
+    )
 
 
 def _digits(case: Case) -> int:
@@ -165,7 +171,10 @@ def _diagonal_only(wrong: Sequence[Case]) -> str:
         for a in range(len(case.letters)):
             for b in range(a + 1, len(case.letters)):
                 for same in (True, False):
-                    if all(_holds_where(x, y, a, b, same) for x, y in zip(case.left, case.right, strict=True)):
+                    if all(
+                        _holds_where(x, y, a, b, same)
+                        for x, y in zip(case.left, case.right, strict=True)
+                    ):
                         sign, other = ("=", "≠") if same else ("≠", "=")
                         pair = case.letters[a], case.letters[b]
                         found = f"holds where {pair[0]} {sign} {pair[1]}, not where {pair[0]} {other} {pair[1]}"
@@ -320,7 +329,9 @@ def explain(judged: Judged, seed: int) -> None:
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
         if claim.row not in judged.explained and time.monotonic() < deadline:
             _explain_by_repair(judged, claim, seed)
-    _repair_definitions(judged, [c for c in wrong + ill if c.row not in judged.explained], seed, deadline)
+    _repair_definitions(
+        judged, [c for c in wrong + ill if c.row not in judged.explained], seed, deadline
+    )
     trusted = _trusted(judged)
     for claim in wrong + ill:
         if claim.row not in judged.explained and not _supported(judged, claim, trusted):
@@ -394,7 +405,9 @@ def _explain_by_alternatives(judged: Judged, wrong: Sequence[Claim], seed: int) 
         if differs and claim.definition is not None and not model.is_backward(claim.right):
             block = judged.rows[claim.row].block
             blocks[block] = {
-                d.number for d in model.definitions if d.row >= 0 and judged.rows[d.row].block == block
+                d.number
+                for d in model.definitions
+                if d.row >= 0 and judged.rows[d.row].block == block
             }
     for block, numbers in blocks.items():
         later = [
@@ -435,7 +448,11 @@ def _explain_by_repair(judged: Judged, claim: Claim, seed: int) -> None:
     for repair, candidate in zip(repairs, candidates, strict=True):
         own = [c for c in cases if c.claim is candidate]
         decided = [c for c in own if c.holds is not None]
-        bad = [c for c in own if c.problem and c.problem[0] == "dimension" and 0 not in c.family.values()]
+        bad = [
+            c
+            for c in own
+            if c.problem and c.problem[0] == "dimension" and 0 not in c.family.values()
+        ]
         if decided and all(c.holds for c in decided) and not bad:
             good.append(repair)
     if good:
@@ -458,6 +475,10 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadl
         definition = model.definitions[number]
         if definition.row in judged.explained:
             continue
+        confirmed = any(
+            c.kind == "claim" and judged.claim_verdict(c)[0] == "true"
+            for c in judged.by_row[definition.row]
+        )
         for repair in repairs_of(definition.body, model)[:MOST_DEFINITION_REPAIRS]:
             if time.monotonic() > deadline:
                 return
@@ -467,10 +488,11 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadl
             decided = [case for case in cases if case.holds is not None]
             if decided and all(case.holds for case in decided):
                 lines = ", ".join(str(judged.line(c.row)) for c in claims)
-                judged.explained[definition.row] = (
-                    "false",
-                    f"what follows from this definition fails (line {lines}); it holds with {repair.words}",
-                )
+                if not confirmed:
+                    judged.explained[definition.row] = (
+                        "false",
+                        f"what follows from this definition fails (line {lines}); it holds with {repair.words}",
+                    )
                 for claim in claims:
                     verdict, reason = judged.claim_verdict(claim)
                     line = judged.line(definition.row)
@@ -486,7 +508,11 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     claimed: set[str] = set()
     sized: set[str] = set(judged.model.declared)
     for claim in judged.model.claims:
-        if judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition", "given"):
+        if judged.claim_verdict(claim)[0] == "true" and claim.kind in (
+            "claim",
+            "definition",
+            "given",
+        ):
             names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
             sized |= names
             if claim.kind in ("claim", "given"):
@@ -521,7 +547,9 @@ def _specialises(model: Model, claim: Claim) -> bool:
     bodies = [claim.right]
     for symbol in ex.symbols(claim.right) if isinstance(left, ex.Derivative) else ():
         bodies.extend(d.body for d in model.by_name[symbol.name])
-    mentioned = {node.function.name for body in bodies for node in _nodes(body) if isinstance(node, ex.Call)}
+    mentioned = {
+        node.function.name for body in bodies for node in _nodes(body) if isinstance(node, ex.Call)
+    }
     derived = any(
         isinstance(node, ex.Derivative) and node.of == of
         for body in bodies

@@ -24,7 +24,14 @@ from gradcheck.derivations.symbols import SymbolTable
 
 __all__ = ["apply_directives"]
 
-_KINDS = {"matrix": "matrix", "column": "column", "row": "row", "scalar": "scalar", "number": "scalar", "vector": "column"}
+_KINDS = {
+    "matrix": "matrix",
+    "column": "column",
+    "row": "row",
+    "scalar": "scalar",
+    "number": "scalar",
+    "vector": "column",
+}
 _SIGNS = {"circ", "odot", "otimes", "cdot", "times", "star", "juxtaposition"}
 
 
@@ -75,4 +82,6 @@ def _apply(line: int, statement: str, table: SymbolTable) -> None:
         elif re.fullmatch(r"\\?\w+", what):
             table.aliases[name] = what.lstrip("\\")
         else:
-            raise DerivationError(f"line {line}: {what!r} in the directive {statement!r} is not understood")
+            raise DerivationError(
+                f"line {line}: {what!r} in the directive {statement!r} is not understood"
+            )

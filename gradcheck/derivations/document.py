@@ -191,7 +191,11 @@ class _Respeller:
             line = self.body.find("\n", start)
             line = len(self.body) if line < 0 else line
             close = self.body.find("$", start, line) if opened == "$" else -1
-            return (close + 1, self.body[match.start() : close + 1]) if close > start else (start, opened)
+            return (
+                (close + 1, self.body[match.start() : close + 1])
+                if close > start
+                else (start, opened)
+            )
         closer, left, right = {
             "comment": ("-->", "<!--", "-->"),
             "dollars": ("$$", "$$", "$$"),
@@ -215,7 +219,9 @@ class _Respeller:
 
     def _fence(self, match: re.Match[str]) -> tuple[int, str]:
         mark = match.group("mark")
-        closing = re.compile(rf"^[ ]{{0,3}}{re.escape(mark)}{re.escape(mark[0])}*[ \t]*$", re.MULTILINE)
+        closing = re.compile(
+            rf"^[ ]{{0,3}}{re.escape(mark)}{re.escape(mark[0])}*[ \t]*$", re.MULTILINE
+        )
         found = closing.search(self.body, match.end() + 1)
         end = len(self.body) if found is None else found.end()
         return end, self.body[match.start() : end]
@@ -285,7 +291,9 @@ def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
             prose.append((begin + 1, token.content))
             found.extend(_inline(token, "\n".join(lines[begin:end]), begin + 1, section))
         if len(found) > LIMITS.formulas:
-            raise DerivationError(f"the document has more than {LIMITS.formulas} formulas; split it")
+            raise DerivationError(
+                f"the document has more than {LIMITS.formulas} formulas; split it"
+            )
     return found, prose
 
 
@@ -317,4 +325,3 @@ def _markdown_cells(content: str, path: Path) -> str:
         raise DerivationError(f"{path}: no readable notebook ({type(error).__name__})") from None
     cells = [str(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
     return "\n\n".join(cells) + "\n"
-

@@ -86,14 +86,17 @@ def cases_of(model: Model, claims: Iterable[Claim]) -> list[Case]:
                 if index.letter and index.letter not in model.table.last_letters
             }
         )
-        own = {
-            index.letter for symbol in _all_symbols(claim.left) for index in symbol.family
-        }
+        own = {index.letter for symbol in _all_symbols(claim.left) for index in symbol.family}
         if claim.kind == "claim":
-            own |= set(letters) if own & set(letters) or not isinstance(claim.left, ex.Symbol) else set()
+            own |= (
+                set(letters)
+                if own & set(letters) or not isinstance(claim.left, ex.Symbol)
+                else set()
+            )
         letters = [letter for letter in letters if letter in own]
         steps = [
-            (model.depth,) if letter in model.current else range(model.depth + 1) for letter in letters
+            (model.depth,) if letter in model.current else range(model.depth + 1)
+            for letter in letters
         ]
         for chosen in itertools.product(*steps):
             family = dict(zip(letters, chosen, strict=True))
@@ -113,7 +116,8 @@ def _in_force(model: Model, claim: Claim, family: dict[str, int]) -> bool:
         else index.offset
         for index in definition.pattern
     )
-    return all(0 <= m <= model.depth for m in member) and model._applies(definition, member)
+    counted = [m for m, i in zip(member, definition.pattern, strict=True) if i.letter]
+    return all(0 <= m <= model.depth for m in counted) and model._applies(definition, member)
 
 
 def _all_symbols(side: ex.Expression) -> list[ex.Symbol]:
@@ -382,5 +386,3 @@ def _difference(left: Any, right: Any) -> float:
     if scale == 0:
         return 0.0
     return float(np.max(np.abs(left - right), initial=0)) / scale
-
-

@@ -58,7 +58,11 @@ class Symbol:
 
     def __str__(self) -> str:
         marks = ",".join(map(str, (*self.family, *self.components)))
-        return f"{self.name}_{{{marks}}}" if len(marks) > 1 else f"{self.name}_{marks}" * bool(marks) or self.name
+        return (
+            f"{self.name}_{{{marks}}}"
+            if len(marks) > 1
+            else f"{self.name}_{marks}" * bool(marks) or self.name
+        )
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ def render_html(audit: Audit) -> str:
     parts.extend(_body(audit))
     if audit.symbols or audit.notes:
         parts.append("<h2>Read as</h2><ul>")
-        parts.extend(f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in audit.symbols)
+        parts.extend(
+            f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in audit.symbols
+        )
         parts.extend(f"<li>{escape(note)}</li>" for note in audit.notes)
         parts.append("</ul>")
     parts.append("</body></html>")
@@ -76,7 +78,9 @@ def _body(audit: Audit) -> list[str]:
         if token.level == 0 and token.nesting <= 0:
             end = max((t.map[1] for t in block if t.map), default=done)
             own = [row for row in rows if done < row.line <= end]
-            only_math = own and all(t.type.startswith("math_block") or t.type == "fence" for t in block)
+            only_math = own and all(
+                t.type.startswith("math_block") or t.type == "fence" for t in block
+            )
             if not only_math:
                 parts.append(parser.renderer.render(block, parser.options, {}))
             if own:

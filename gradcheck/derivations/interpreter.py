@@ -182,10 +182,14 @@ class Interpreter:
                 return self._transposed(self.evaluate(body, frame))
             case ex.Rooted(body):
                 inner = self.value(body, frame)
-                return self.make(inner.axes, inner.rows, inner.cols, lambda: self.xp.sqrt(inner.data))
+                return self.make(
+                    inner.axes, inner.rows, inner.cols, lambda: self.xp.sqrt(inner.data)
+                )
             case ex.Absolute(body):
                 inner = self.value(body, frame)
-                return self.make(inner.axes, inner.rows, inner.cols, lambda: self.xp.abs(inner.data))
+                return self.make(
+                    inner.axes, inner.rows, inner.cols, lambda: self.xp.abs(inner.data)
+                )
             case ex.NormOf(body, order, squared):
                 return self._norm(self.value(body, frame), order, squared)
             case ex.Call():
@@ -300,7 +304,11 @@ class Interpreter:
                     raise error from None
                 self.model.note("two vectors side by side are multiplied element by element")
                 return out
-        order = (self._hadamard, self._matmul) if sign in ("times", "otimes", "star") else (self._matmul, self._hadamard)
+        order = (
+            (self._hadamard, self._matmul)
+            if sign in ("times", "otimes", "star")
+            else (self._matmul, self._hadamard)
+        )
         if a.is_column and b.is_column or a.is_row and b.is_row:
             order = (self._hadamard, self._matmul)
         try:
@@ -345,7 +353,9 @@ class Interpreter:
     def _power(self, base: ex.Expression, exponent: ex.Expression, frame: Frame) -> Value:
         x = self.value(base, frame)
         if isinstance(exponent, ex.Symbol) and not exponent.family and not exponent.components:
-            raise NotUnderstood(f"the superscript {exponent.name} is neither a power nor an index here")
+            raise NotUnderstood(
+                f"the superscript {exponent.name} is neither a power nor an index here"
+            )
         power = _rational(exponent)
         if power is None:
             e = self.value(exponent, frame)
@@ -390,7 +400,8 @@ class Interpreter:
             else:
                 self.model.note(f"{index.letter} is read as one current step where it stands alone")
                 members.append(self.model.depth + index.offset)
-        if any(not 0 <= member <= self.model.depth for member in members):
+        counted = [m for m, index in zip(members, symbol.family, strict=True) if index.letter]
+        if any(not 0 <= member <= self.model.depth for member in counted):
             raise OutOfRange(f"{symbol.name} has no member {members}")
         return tuple(members)
 
@@ -427,7 +438,9 @@ class Interpreter:
             try:
                 value = self.model.define(definition, member, self, frame.row)
             except (IllShaped, FreeIndex, DimensionMismatch) as error:
-                raise NotUnderstood(f"{symbol.name} is not known: its definition does not fit") from error
+                raise NotUnderstood(
+                    f"{symbol.name} is not known: its definition does not fit"
+                ) from error
             self.memo[memo_key] = (value, self.touched)
         finally:
             self.active.pop()
@@ -518,7 +531,9 @@ class Interpreter:
         if node.last is not None and isinstance(node.last, ex.Symbol):
             for letter in node.letters:
                 if letter in body.letters:
-                    self.model.note_count(node.last, self._count_member(node.last, frame), dict(body.axes)[letter])
+                    self.model.note_count(
+                        node.last, self._count_member(node.last, frame), dict(body.axes)[letter]
+                    )
         for letter in node.letters:
             if letter in body.letters and node.last is None:
                 for name in self.model.divisors.get(letter, ()):
@@ -532,13 +547,18 @@ class Interpreter:
             if letter in body.letters:
                 continue
             if letter not in self.model.table.samples:
-                raise NotUnderstood(f"a sum over {letter} of something without {letter} is not read")
+                raise NotUnderstood(
+                    f"a sum over {letter} of something without {letter} is not read"
+                )
             dim = self.model.sample_size(letter)
             if isinstance(node.last, ex.Symbol):
                 self.model.note_count(node.last, self._count_member(node.last, frame), dim)
             whole = body
             body = self.make(
-                whole.axes, whole.rows, whole.cols, lambda whole=whole, dim=dim: whole.data * float(dim.value)
+                whole.axes,
+                whole.rows,
+                whole.cols,
+                lambda whole=whole, dim=dim: whole.data * float(dim.value),
             )
         letters = tuple(letter for letter in letters if letter in body.letters)
         if not letters:
@@ -596,7 +616,7 @@ class Interpreter:
         column = all(part.is_column for part in parts)
         if not column and not all(part.is_row for part in parts):
             raise NotUnderstood("only vectors are stacked")
-        names = tuple(str(getattr(node, 'name', node)) for node in nodes)
+        names = tuple(str(getattr(node, "name", node)) for node in nodes)
         total = self.model.stacked(names, tuple(p.rows if column else p.cols for p in parts))
         axis = 0 if column else 1
         rows, cols = (total, ONE) if column else (ONE, total)
@@ -613,7 +633,12 @@ class Interpreter:
         if name in ("tr", "Tr", "trace"):
             body = self.value(node.arguments[0], frame)
             self._square(body)
-            return self.make(body.axes, ONE, ONE, lambda: self.xp.trace(body.data, axis1=-2, axis2=-1)[..., None, None])
+            return self.make(
+                body.axes,
+                ONE,
+                ONE,
+                lambda: self.xp.trace(body.data, axis1=-2, axis2=-1)[..., None, None],
+            )
         if name in self.model.scalar_functions:
             return self._arbitrary(node, self._known_arguments(node, frame))
         arguments = [self.value(argument, frame) for argument in node.arguments]
@@ -651,7 +676,9 @@ class Interpreter:
         known = ELEMENTWISE.get(self.model.meanings.get(name, name))
 
         def compute() -> Any:
-            function = known(self.xp) if known else generic(self.xp, self.model.parameters(name, member))
+            function = (
+                known(self.xp) if known else generic(self.xp, self.model.parameters(name, member))
+            )
             return _derived(function, primes)(x.data)
 
         if known is None:
@@ -697,7 +724,9 @@ class Interpreter:
     ) -> Value:
         names, body, row = own
         if len(names) != len(arguments) or (primes and len(names) != 1):
-            raise NotUnderstood("a function is called with other arguments than it was defined with")
+            raise NotUnderstood(
+                "a function is called with other arguments than it was defined with"
+            )
 
         def apply(*given: Value) -> Value:
             bound = dict(zip(names, given, strict=True))
@@ -795,7 +824,9 @@ class Interpreter:
         for letter, dim in letters.items():
             self._run(letter, dim, frame)
         if not reached:
-            raise NotUnderstood(f"nothing that was read makes {ex_text(of)} depend on {_shown(key)}")
+            raise NotUnderstood(
+                f"nothing that was read makes {ex_text(of)} depend on {_shown(key)}"
+            )
         if by.is_number and not value.is_number:
             return self._by_number(value, data), value
         if value.is_number:
@@ -827,7 +858,9 @@ class Interpreter:
             for size in value.data.shape:
                 count *= size
             basis = self.xp.eye(count).reshape(count, *value.data.shape)
-            return jax.vmap(lambda seed: pullback(seed)[0].reshape(()))(basis).reshape(value.data.shape)
+            return jax.vmap(lambda seed: pullback(seed)[0].reshape(()))(basis).reshape(
+                value.data.shape
+            )
 
         return self.make(value.axes, value.rows, value.cols, compute)
 

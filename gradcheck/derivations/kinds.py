@@ -19,7 +19,13 @@ __all__ = ["fit_kinds"]
 SECONDS = 1.5
 """How long kinds are searched; a document of a hundred rows takes a tenth of it for one trial."""
 
-CLUES = ("component ind", "only vectors are stacked", "a Jacobian is compared", "does not fit", "is no matrix")
+CLUES = (
+    "component ind",
+    "only vectors are stacked",
+    "a Jacobian is compared",
+    "does not fit",
+    "is no matrix",
+)
 """What a row says that cannot be read because a leaf is of another kind than its letter suggests."""
 
 KINDS = ("scalar", "column", "row", "matrix")
@@ -114,7 +120,10 @@ def _leaves_of(model: Model, cases: Sequence[Case]) -> set[str]:
                         new = set(ex.symbols(definition.body)) - seen
                         seen |= new
                         stack.extend(new)
-                if not any(not d.inferred and not d.pattern for d in model.by_name[symbol.name]) or symbol.family:
+                if (
+                    not any(not d.inferred and not d.pattern for d in model.by_name[symbol.name])
+                    or symbol.family
+                ):
                     out.add(f"{symbol.name}^" if symbol.family else symbol.name)
     return out
 

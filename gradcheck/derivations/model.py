@@ -28,7 +28,9 @@ __all__ = ["Claim", "Definition", "Model"]
 LEAST_DEPTH = 3
 """Layers or steps that families are unrolled to: the first, a middle and the last one differ."""
 
-_GREEK_SCALARS = frozenset("alpha beta gamma epsilon eta lambda theta mu sigma rho tau kappa nu".split())
+_GREEK_SCALARS = frozenset(
+    "alpha beta gamma epsilon eta lambda theta mu sigma rho tau kappa nu".split()
+)
 
 LeafKey = tuple[str, tuple[int, ...], int]
 
@@ -84,7 +86,9 @@ class Model:
         self.statements = list(statements)
         self.definitions: list[Definition] = []
         self.by_name: dict[str, list[Definition]] = defaultdict(list)
-        self.functions: dict[str, list[tuple[int, tuple[str, ...], ex.Expression]]] = defaultdict(list)
+        self.functions: dict[str, list[tuple[int, tuple[str, ...], ex.Expression]]] = defaultdict(
+            list
+        )
         self.scalar_functions: set[str] = set()
         self.declared: dict[str, list[Statement]] = defaultdict(list)
         self.claims: list[Claim] = []
@@ -128,7 +132,9 @@ class Model:
         seen: Counter[str] = Counter()
         chains: set[int] = set()
         self.stated = {
-            s.left for s in self.statements if s.kind == "equation" and isinstance(s.left, ex.Symbol)
+            s.left
+            for s in self.statements
+            if s.kind == "equation" and isinstance(s.left, ex.Symbol)
         }
         for statement in self.statements:
             left, right = statement.left, statement.right
@@ -154,7 +160,9 @@ class Model:
             if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
         }
         self._sample_losses()
-        self._redefining = sorted({d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f})
+        self._redefining = sorted(
+            {d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f}
+        )
         self.current = self._current_letters()
         self._find_divisors()
         self.bare_first = self._bare_first()
@@ -188,7 +196,9 @@ class Model:
         if isinstance(left, ex.Power) and isinstance(left.base, ex.Symbol) and first:
             if left.exponent == ex.Number(Fraction(2)) and not self.by_name[left.base.name]:
                 made = self._define(row, left.base, ex.Rooted(right))
-                self.claims.append(Claim(row, left.base, ex.Rooted(right), "definition", definition=made))
+                self.claims.append(
+                    Claim(row, left.base, ex.Rooted(right), "definition", definition=made)
+                )
                 return
         new = isinstance(right, ex.Symbol) and not self._is_stated(right) and not seen[_key(right)]
         if new and isinstance(right, ex.Symbol) and any(i.letter for i in right.family):
@@ -197,7 +207,11 @@ class Model:
             made = self._define(row, right, left)
             self.claims.append(Claim(row, right, left, "definition", definition=made))
             return
-        if isinstance(left, ex.Symbol) and isinstance(right, ex.Call) and right.function.name == left.name:
+        if (
+            isinstance(left, ex.Symbol)
+            and isinstance(right, ex.Call)
+            and right.function.name == left.name
+        ):
             self.scalar_functions.add(left.name)
         if statement.previous is not None or not first:
             self._match(statement.previous or left, right, row, seen)
@@ -241,7 +255,9 @@ class Model:
             for other_symbol, other_meaning in found.items():
                 if other_symbol != symbol and meaning != other_meaning:
                     meaning = _substituted(meaning, other_meaning, other_symbol)
-            if symbol in ex.symbols(meaning) or (strict and not symbol.family and "[" not in symbol.name):
+            if symbol in ex.symbols(meaning) or (
+                strict and not symbol.family and "[" not in symbol.name
+            ):
                 continue
             if self._is_stated(symbol) or seen[_key(symbol)] or symbol.components:
                 continue
@@ -252,7 +268,8 @@ class Model:
     def _is_stated(self, symbol: ex.Symbol) -> bool:
         """Whether some row of the document has a symbol, or its family, alone on the left."""
         return any(
-            left.name == symbol.name and _overlap(left.family, symbol.family) for left in self.stated
+            left.name == symbol.name and _overlap(left.family, symbol.family)
+            for left in self.stated
         )
 
     def _defines_function(self, left: ex.Call) -> bool:
@@ -283,7 +300,11 @@ class Model:
             if own or self.is_backward(definition.body):
                 continue
             for symbol in _used(definition.body):
-                found |= {i.letter for i in symbol.family if i.letter and i.letter not in self.table.last_letters}
+                found |= {
+                    i.letter
+                    for i in symbol.family
+                    if i.letter and i.letter not in self.table.last_letters
+                }
         return found & {"t"}
 
     def _sample_losses(self) -> None:
@@ -296,7 +317,9 @@ class Model:
                 plain = [
                     d
                     for d in self.by_name[name]
-                    if not any(isinstance(n, ex.SumOver) and letter in n.letters for n in _nodes(d.body))
+                    if not any(
+                        isinstance(n, ex.SumOver) and letter in n.letters for n in _nodes(d.body)
+                    )
                 ]
                 used = any(s.name == label for d in self.definitions for s in ex.symbols(d.body))
                 if plain and used:
@@ -348,7 +371,12 @@ class Model:
             if isinstance(node.of, ex.Symbol) and isinstance(by, ex.Symbol):
                 numerators[node.of.name].add(by.name)
         for name, by_names in numerators.items():
-            if name in self.table.functions or "[" in name or name in by_names or self._is_used(name):
+            if (
+                name in self.table.functions
+                or "[" in name
+                or name in by_names
+                or self._is_used(name)
+            ):
                 continue
             if self.by_name[name]:
                 self._alias_output(name, by_names)
@@ -444,13 +472,17 @@ class Model:
             for symbol in ex.symbols(side)
         }
         leaves = [n for n in sorted(reached) if not self.by_name[n] and n not in by_names]
-        free = [n for n in leaves if n.startswith("hat ")] or [n for n in leaves if n not in elsewhere]
+        free = [n for n in leaves if n.startswith("hat ")] or [
+            n for n in leaves if n not in elsewhere
+        ]
         others = set(leaves) - set(free)
         outputs = [output for output in outputs if not self._below(output) & others]
         if len(outputs) == 1 and len(free) == 1:
             output = self._last(outputs[0])
             self._define(-1, ex.Symbol(free[0]), output, inferred=True)
-            self.note(f"{free[0]} is read as {output}, the output, because {loss} depends on no weight else")
+            self.note(
+                f"{free[0]} is read as {output}, the output, because {loss} depends on no weight else"
+            )
 
     def _below(self, name: str) -> set[str]:
         """Return every name that the definitions of a name reach."""
@@ -484,7 +516,11 @@ class Model:
             for symbol in ex.symbols(d.body)
             if symbol.name != d.name
             and not any(index.letter and index.offset < 0 for index in symbol.family)
-            and not (symbol.family and symbol.family[0].letter is None and symbol.family[0].offset < self.depth)
+            and not (
+                symbol.family
+                and symbol.family[0].letter is None
+                and symbol.family[0].offset < self.depth
+            )
         }
         return sorted(depending - used)
 
@@ -553,18 +589,27 @@ class Model:
         if any(letter in self.current and value != self.depth for letter, value in family.items()):
             return False
         own = {i.letter for symbol in _used(definition.body) for i in symbol.family}
-        if any(len(p) == len(definition.pattern) and d is not definition for d in self.by_name[definition.name] for p in (d.pattern,)):
-            if not own and ex.symbols(definition.body) and any(v != self.depth for v in family.values()):
+        if any(
+            len(p) == len(definition.pattern) and d is not definition
+            for d in self.by_name[definition.name]
+            for p in (d.pattern,)
+        ):
+            if (
+                not own
+                and ex.symbols(definition.body)
+                and any(v != self.depth for v in family.values())
+            ):
                 return False
         for symbol in _used(definition.body):
             for index in symbol.family:
-                if index.letter in family and not 0 <= family[index.letter] + index.offset <= self.depth:
+                if (
+                    index.letter in family
+                    and not 0 <= family[index.letter] + index.offset <= self.depth
+                ):
                     return False
         return True
 
-    def bind(
-        self, pattern: Sequence[ex.Index], member: Sequence[int]
-    ) -> dict[str, int] | None:
+    def bind(self, pattern: Sequence[ex.Index], member: Sequence[int]) -> dict[str, int] | None:
         """Return what each family letter must be for a pattern to name a member, or None."""
         if len(pattern) != len(member):
             return None
@@ -584,7 +629,10 @@ class Model:
 
     def last_member(self, name: str, row: int) -> tuple[str, tuple[int, ...]]:
         """Return the member that a bare name stands for where it is a family elsewhere: the last."""
-        if self.definition(name, (), row) is not None or name not in self.table.layered | self.table.counted:
+        if (
+            self.definition(name, (), row) is not None
+            or name not in self.table.layered | self.table.counted
+        ):
             return name, ()
         if name in self.bare_first:
             return name, ()
@@ -592,9 +640,7 @@ class Model:
             return name, (self.depth,)
         return name, ()
 
-    def function(
-        self, name: str, row: int
-    ) -> tuple[tuple[str, ...], ex.Expression, int] | None:
+    def function(self, name: str, row: int) -> tuple[tuple[str, ...], ex.Expression, int] | None:
         """Return the arguments and the body of a function that the document defines."""
         found = self.functions.get(name)
         if not found:
@@ -687,7 +733,9 @@ class Model:
             interpreter.unify(fixed.rows, value.rows)
             interpreter.unify(fixed.cols, value.cols)
         except DimensionMismatch:
-            raise IllShaped(f"the gradient given is {fixed.spelled()}, its variable {value.spelled()}") from None
+            raise IllShaped(
+                f"the gradient given is {fixed.spelled()}, its variable {value.spelled()}"
+            ) from None
         return interpreter.make(
             (), ONE, ONE, lambda: interpreter.xp.sum(fixed.data * value.data).reshape(1, 1)
         )
@@ -710,7 +758,7 @@ class Model:
         """Let declarations and inferred definitions identify sizes, as forward rows do."""
         walker = Interpreter(self, numeric=False)
         for definition in self.definitions:
-            if definition.inferred:
+            if definition.inferred and definition.name not in self.scalar_functions:
                 members = [(self.depth,) * len(definition.pattern)]
                 for member in members:
                     with suppress(NotUnderstood, IllShaped, OutOfRange, DimensionMismatch):
@@ -718,6 +766,8 @@ class Model:
                             self.define(definition, member, walker)
         for statement in [s for found in self.declared.values() for s in found]:
             assert isinstance(statement.left, ex.Symbol)
+            if any(self.is_backward(d.body) for d in self.by_name[statement.left.name]):
+                continue
             for value in range(self.depth + 1) if statement.left.family else (0,):
                 letters = {i.letter for i in statement.left.family if i.letter}
                 family = dict.fromkeys(letters, value)
@@ -725,9 +775,7 @@ class Model:
                     with self.dims.attempt():
                         self._declare(statement, family, walker)
 
-    def _declare(
-        self, statement: Statement, family: dict[str, int], walker: Interpreter
-    ) -> None:
+    def _declare(self, statement: Statement, family: dict[str, int], walker: Interpreter) -> None:
         assert isinstance(statement.left, ex.Symbol)
         if len(statement.shape) not in (1, 2):
             return
@@ -748,6 +796,8 @@ class Model:
         if named is not None:
             return named
         base = name.split("[")[0].rstrip("'*").split(" ")[-1]
+        if "[" in name and base in ("d", "n", "m", "N", "M", "D"):
+            return "scalar"
         for shown in (name, base):
             ranks = self.table.ranks.get((shown, bool(member)))
             if ranks:
@@ -758,11 +808,11 @@ class Model:
             return "matrix"
         if len(base) > 1:
             return "scalar" if base in _GREEK_SCALARS else self.orientation
-        if name.startswith(("cal ", "bb ")):
+        if name.startswith(("cal ", "bb ")) or name == "N":
             return "scalar"
         if base.isupper():
             return "matrix"
-        return "scalar" if base in ("c", "n", "m", "p", "e") else self.orientation
+        return "scalar" if base in ("c", "d", "e", "m", "n") else self.orientation
 
     def leaf(self, name: str, member: tuple[int, ...], interpreter: Interpreter) -> Value:
         """Return the value of a symbol that no row defines."""
@@ -1006,9 +1056,7 @@ def _matches(
     return all(_matches(x, y, found) for x, y in zip(a, b, strict=True))
 
 
-def _substituted(
-    body: ex.Expression, part: ex.Expression, by: ex.Expression
-) -> ex.Expression:
+def _substituted(body: ex.Expression, part: ex.Expression, by: ex.Expression) -> ex.Expression:
     """Return a body with every occurrence of a part replaced."""
     if body == part:
         return by
@@ -1062,5 +1110,3 @@ def _calls(body: ex.Expression) -> list[ex.Call]:
 def _derivatives(body: ex.Expression) -> list[ex.Derivative]:
     own = [body] if isinstance(body, ex.Derivative) else []
     return own + [node for part in ex.children(body) for node in _derivatives(part)]
-
-

@@ -77,18 +77,34 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
             yield body, f"{_name(body)} not transposed", 1
         case ex.Call(function, primes, arguments) if len(arguments) == 1:
             if function.name not in ("exp", "log"):
-                yield ex.Call(function, 1 - min(primes, 1), arguments), (
-                    f"{function.name} in place of {function.name}'" if primes else f"{function.name}' in place of {function.name}"
-                ), 1
-            yield arguments[0], f"{_name(arguments[0])} in place of {function.name}({_name(arguments[0])})", 2
+                yield (
+                    ex.Call(function, 1 - min(primes, 1), arguments),
+                    (
+                        f"{function.name} in place of {function.name}'"
+                        if primes
+                        else f"{function.name}' in place of {function.name}"
+                    ),
+                    1,
+                )
+            yield (
+                arguments[0],
+                f"{_name(arguments[0])} in place of {function.name}({_name(arguments[0])})",
+                2,
+            )
         case ex.Symbol():
             yield ex.Transposed(node), f"{node} transposed", 1
             yield from _renamed(node, model)
         case ex.Product(sign, left, right):
             hadamard = sign in ("circ", "odot")
-            yield ex.Product("" if hadamard else "odot", left, right), (
-                "a matrix product in place of the elementwise one" if hadamard else "an elementwise product"
-            ), 1
+            yield (
+                ex.Product("" if hadamard else "odot", left, right),
+                (
+                    "a matrix product in place of the elementwise one"
+                    if hadamard
+                    else "an elementwise product"
+                ),
+                1,
+            )
             yield ex.Product(sign, right, left), f"{_name(left)} and {_name(right)} swapped", 1
             if isinstance(left, ex.Product):
                 yield (
@@ -102,7 +118,11 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
                 yield ex.Plus(flipped, terms), f"the other sign of term {place + 1}", 1
         case ex.SumOver(letters, ex.Power(base, exponent)):
             inner = dataclasses.replace(node, body=base)
-            yield ex.Power(inner, exponent), f"the power outside of the sum over {', '.join(letters)}", 1
+            yield (
+                ex.Power(inner, exponent),
+                f"the power outside of the sum over {', '.join(letters)}",
+                1,
+            )
         case ex.SumOver():
             for symbol in _factors(model):
                 body = ex.Product("", node.body, symbol)

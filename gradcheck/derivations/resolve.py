@@ -92,7 +92,9 @@ class Resolver:
                 if own is None:
                     inner: ex.Expression = self._apply(head, rest)
                 else:
-                    joined = syntax.Multiplied((signs[place], *signs[place + 1 :]), (own, *factors[place + 1 :]))
+                    joined = syntax.Multiplied(
+                        (signs[place], *signs[place + 1 :]), (own, *factors[place + 1 :])
+                    )
                     inner = self._apply(head, joined)
                 if before is not None:
                     inner = ex.Product("", self.expression(before), inner)
@@ -202,14 +204,24 @@ class Resolver:
         if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
             return self._nabla(node, factors, at)
         if isinstance(base, syntax.Leaf) and base.kind == "PARTIAL":
-            if at + 2 < len(factors) and slashes[at + 2] and isinstance(factors[at + 2], syntax.Leaf):
+            if (
+                at + 2 < len(factors)
+                and slashes[at + 2]
+                and isinstance(factors[at + 2], syntax.Leaf)
+            ):
                 below = _side_by_side(factors[at + 3 :], (False,) * len(factors[at + 3 :]))
                 assert following is not None
-                return ex.Derivative(self.expression(following), self.expression(below)), len(factors) - at
+                return ex.Derivative(self.expression(following), self.expression(below)), len(
+                    factors
+                ) - at
             raise NotUnderstood("a differential that stands alone is not read")
         if name == "d" and following is not None and self.table.shorthand:
             return self._shorthand(following), 2
-        if name in ("J", "bf J") and isinstance(node, syntax.Scripted) and isinstance(following, syntax.Bracket):
+        if (
+            name in ("J", "bf J")
+            and isinstance(node, syntax.Scripted)
+            and isinstance(following, syntax.Bracket)
+        ):
             sub = [script for script in node.scripts if script.kind == "SUB"]
             if sub and len(following.items) == 1:
                 return ex.Derivative(self._bracket(following), self._tokens(sub[0].inner)), 2
@@ -220,7 +232,11 @@ class Resolver:
                 if isinstance(symbol, ex.Symbol):
                     found = tuple(ex.Index(letter) for letter in letters)
                     return ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found)), 2
-        if name in self.table.called and isinstance(following, syntax.Bracket) and following.sign == "(":
+        if (
+            name in self.table.called
+            and isinstance(following, syntax.Bracket)
+            and following.sign == "("
+        ):
             return self._single(node), 2
         if name is not None and name not in self.table.functions and self._is_sample(following):
             return self._single(node), 2
@@ -308,7 +324,11 @@ class Resolver:
         if above is not None and below is None and _is_d(node.above):
             raise MissingDifferential("the d is missing in the denominator")
         if above is not None and below is not None:
-            of = self._juxtaposed(above, [False] * len(above)) if len(above) > 1 else self.expression(above[0])
+            of = (
+                self._juxtaposed(above, [False] * len(above))
+                if len(above) > 1
+                else self.expression(above[0])
+            )
             return ex.Derivative(of, self._denominator(node.below))
         return ex.Divided(self.expression(node.above), self.expression(node.below))
 
@@ -316,7 +336,11 @@ class Resolver:
         factors = _differential(node, self.table)
         if factors is None or not factors:
             raise NotUnderstood("the denominator of this derivative is not read")
-        return self._juxtaposed(factors, [False] * len(factors)) if len(factors) > 1 else self.expression(factors[0])
+        return (
+            self._juxtaposed(factors, [False] * len(factors))
+            if len(factors) > 1
+            else self.expression(factors[0])
+        )
 
     def _bracket(self, node: syntax.Bracket) -> ex.Expression:
         if len(node.items) == 1:
@@ -396,7 +420,12 @@ class Resolver:
         for script in scripts:
             names = [token for token in script.inner if token.kind == "NAME"]
             signs = [token for token in script.inner if token.kind == "REL"]
-            if len(names) == 2 and len(signs) == 1 and signs[0].text == "=" and len(script.inner) == 3:
+            if (
+                len(names) == 2
+                and len(signs) == 1
+                and signs[0].text == "="
+                and len(script.inner) == 3
+            ):
                 return ex.Kronecker(ex.Index(names[0].text), ex.Index(names[1].text))
         return None
 
@@ -519,7 +548,12 @@ class Resolver:
         if index.letter is None:
             if kind == "SUP" and not piece.bracketed:
                 after.append(piece)
-            elif kind == "SUB" and not self.table.arrays and base in self.table.vectors | self.table.matrices and not self.table.numbered_family(base):
+            elif (
+                kind == "SUB"
+                and not self.table.arrays
+                and base in self.table.vectors | self.table.matrices
+                and not self.table.numbered_family(base)
+            ):
                 components.append(index)
             else:
                 family.append(index)
@@ -622,6 +656,10 @@ def _without_components(body: ex.Expression, letters: set[str]) -> ex.Expression
         value = getattr(body, field.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, ex.Index | type):
             changes[field.name] = _without_components(value, letters)  # type: ignore[arg-type]
-        elif isinstance(value, tuple) and value and not isinstance(value[0], ex.Index | str | int | tuple):
+        elif (
+            isinstance(value, tuple)
+            and value
+            and not isinstance(value[0], ex.Index | str | int | tuple)
+        ):
             changes[field.name] = tuple(_without_components(part, letters) for part in value)
     return dataclasses.replace(body, **changes)  # type: ignore[arg-type]

@@ -15,7 +15,17 @@ from gradcheck.derivations.tokens import Token, tokenize
 
 __all__ = ["Row", "cut"]
 
-_WRAPPERS = ("align", "aligned", "alignat", "eqnarray", "equation", "gather", "gathered", "split", "multline")
+_WRAPPERS = (
+    "align",
+    "aligned",
+    "alignat",
+    "eqnarray",
+    "equation",
+    "gather",
+    "gathered",
+    "split",
+    "multline",
+)
 _RELATED = {"REL", "ADD", "MUL"}
 
 
@@ -108,7 +118,16 @@ def _join(rows: list[list[Raw]]) -> list[list[Raw]]:
             above = [t.text for t in out[-1] if not t.text.isspace() and t.text != "&"]
             opened = _depth(above)
             ends_open = above[-1] in ("+", "-", "*", r"\times", r"\cdot", r"\odot", r"\circ")
-            starts = visible[0] in (r"\times", r"\cdot", r"\odot", r"\circ", "*", "+", ")", r"\otimes")
+            starts = visible[0] in (
+                r"\times",
+                r"\cdot",
+                r"\odot",
+                r"\circ",
+                "*",
+                "+",
+                ")",
+                r"\otimes",
+            )
             joined = opened > 0 or ends_open or (starts and visible[0] != "")
         if joined:
             out[-1] = [*out[-1], Raw(" ", row[0].line), *row]

@@ -112,7 +112,9 @@ class _Reader:
             return
         if "in" in relations:
             place = relations.index("in")
-            named = [s for s in sides[: place + 1] if s is not None and _is_name(s)] or sides[place:place + 1]
+            named = [s for s in sides[: place + 1] if s is not None and _is_name(s)] or sides[
+                place : place + 1
+            ]
             self._declaration(row, resolver, [*pending, *named[:1]], sides[place + 1])
             relations, sides = relations[:place], sides[: place + 1]
             if not relations:
@@ -149,18 +151,30 @@ class _Reader:
             if right is None or self.head is None:
                 verdict = "syntax" if "missing" in (reason or self.head_reason) else ""
                 self.out.append(
-                    Statement("unread", row.number, reason=reason or self.head_reason, verdict=verdict)
+                    Statement(
+                        "unread", row.number, reason=reason or self.head_reason, verdict=verdict
+                    )
                 )
                 self.tail = right
                 continue
             kind = "update" if _is_update(self.head, right) else "equation"
-            if not row.display and isinstance(right, ex.Number) and isinstance(self.head, ex.Symbol):
+            if (
+                not row.display
+                and isinstance(right, ex.Number)
+                and isinstance(self.head, ex.Symbol)
+            ):
                 self.out.append(Statement("aside", row.number, reason="names a case"))
                 continue
             previous = self.tail if self.tail is not self.head else None
             self.out.append(
                 Statement(
-                    kind, row.number, self.head, right, relation == ":=", self.chain, previous,
+                    kind,
+                    row.number,
+                    self.head,
+                    right,
+                    relation == ":=",
+                    self.chain,
+                    previous,
                     signature=self.signature,
                 )
             )
@@ -194,16 +208,23 @@ class _Reader:
     ) -> None:
         shape = _shape(space, resolver)
         if shape is None:
-            self.out.append(Statement("aside", row.number, reason="says to what set something belongs"))
+            self.out.append(
+                Statement("aside", row.number, reason="says to what set something belongs")
+            )
             return
         for side in sides:
             symbol, reason = self._resolved(row, resolver, side, record=False)
-            if isinstance(symbol, ex.Symbol) or (symbol is not None and isinstance(symbol, ex.Transposed | ex.Derivative | ex.Product)):
+            if isinstance(symbol, ex.Symbol) or (
+                symbol is not None
+                and isinstance(symbol, ex.Transposed | ex.Derivative | ex.Product)
+            ):
                 self.out.append(Statement("declaration", row.number, symbol, shape=shape))
             elif isinstance(symbol, ex.Known):
                 self.out.append(Statement("aside", row.number, reason="declares a constant"))
             else:
-                self.out.append(Statement("unread", row.number, reason=reason or "declares no symbol"))
+                self.out.append(
+                    Statement("unread", row.number, reason=reason or "declares no symbol")
+                )
 
     def _resolved(
         self, row: Row, resolver: Resolver, side: syntax.Node | None, record: bool
@@ -354,7 +375,9 @@ def _shape(
     depth = 0
     for token in tokens:
         depth += (token.kind in ("LP", "LBRACE")) - (token.kind in ("RP", "RBRACE"))
-        if depth == 0 and ((token.kind == "MUL" and token.text in ("times", "star", "cdot")) or token.kind == "SEP"):
+        if depth == 0 and (
+            (token.kind == "MUL" and token.text in ("times", "star", "cdot")) or token.kind == "SEP"
+        ):
             parts.append([])
         else:
             parts[-1].append(token)

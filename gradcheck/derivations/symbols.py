@@ -289,7 +289,12 @@ def _find_functions(rows: Sequence[Row], table: SymbolTable) -> None:
             factors = node.factors if isinstance(node, syntax.Juxtaposed) else ()
             for left, right in zip(factors, factors[1:], strict=False):
                 name = name_of(left.base if isinstance(left, syntax.Scripted) else left)
-                if name and isinstance(right, syntax.Bracket) and right.sign in "([{" and not array_index(left, right):
+                if (
+                    name
+                    and isinstance(right, syntax.Bracket)
+                    and right.sign in "([{"
+                    and not array_index(left, right)
+                ):
                     applied[name] += 1
                     if isinstance(left, syntax.Leaf) and left.kind == "WORD":
                         words.add(name)
@@ -310,7 +315,9 @@ def _find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
             if isinstance(node, syntax.Scripted) and isinstance(node.base, syntax.Leaf):
                 if node.base.kind == "SUM":
                     for script in node.scripts:
-                        letters, over_set = bound_letters(script) if script.kind == "SUB" else ([], False)
+                        letters, over_set = (
+                            bound_letters(script) if script.kind == "SUB" else ([], False)
+                        )
                         if len(letters) == 1 and (over_set or letters[0] not in _COMPONENT_LETTERS):
                             table.samples.update(letters if not over_set else [])
                             if letters[0] not in _COMPONENT_LETTERS:
@@ -341,7 +348,11 @@ def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
     for row in rows:
         for item in row.items:
             head = item.sides[0]
-            if len(item.sides) < 2 or not isinstance(head, syntax.Juxtaposed) or len(head.factors) != 2:
+            if (
+                len(item.sides) < 2
+                or not isinstance(head, syntax.Juxtaposed)
+                or len(head.factors) != 2
+            ):
                 continue
             name, bracket = name_of(_base(head.factors[0])), head.factors[1]
             named = isinstance(bracket, syntax.Bracket) and bracket.sign == "("
@@ -359,7 +370,11 @@ def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
     for row in rows:
         for item in row.items:
             side = item.sides[0]
-            if len(item.sides) > 1 and isinstance(side, syntax.Juxtaposed) and len(side.factors) == 2:
+            if (
+                len(item.sides) > 1
+                and isinstance(side, syntax.Juxtaposed)
+                and len(side.factors) == 2
+            ):
                 first, second = side.factors
                 base = second.base if isinstance(second, syntax.Scripted) else second
                 head = isinstance(first, syntax.Leaf) and first.text == "d"
@@ -399,7 +414,14 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
             for kind, found in _script_pieces(node):
                 for piece in found:
                     index = piece.index
-                    if piece.kind == "index" and index and (piece.bracketed or (index.letter and table.is_family(index.letter, row.block))):
+                    if (
+                        piece.kind == "index"
+                        and index
+                        and (
+                            piece.bracketed
+                            or (index.letter and table.is_family(index.letter, row.block))
+                        )
+                    ):
                         (table.counted if kind == "SUB" else table.layered).add(name)
                     if piece.kind == "index" and index and index.letter and kind == "SUB":
                         count += not table.is_family(index.letter, row.block)
@@ -409,7 +431,10 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
                 piece.index.letter
                 for kind, found in _script_pieces(node)
                 for piece in found
-                if kind == "SUB" and piece.kind == "index" and piece.index and piece.index.letter
+                if kind == "SUB"
+                and piece.kind == "index"
+                and piece.index
+                and piece.index.letter
                 and not piece.index.offset
             ]
             if len(single) == 1 and single[0] not in _COMPONENT_LETTERS | table.family_letters:
@@ -417,7 +442,13 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
             layered = any(
                 piece.kind == "index"
                 and piece.index is not None
-                and (piece.bracketed or (piece.index.letter is not None and table.is_family(piece.index.letter, row.block)))
+                and (
+                    piece.bracketed
+                    or (
+                        piece.index.letter is not None
+                        and table.is_family(piece.index.letter, row.block)
+                    )
+                )
                 for _, found in _script_pieces(node)
                 for piece in found
             )

@@ -41,8 +41,7 @@ _LAYOUT = frozenset(
     \small \large \Large \centering \negthinspace""".split()
 ) | {"\\ "}
 _SWALLOW = frozenset(
-    r"\tag \tag* \label \eqref \ref \cite \hspace \vspace \hspace* \vspace* \color \phantom \vphantom \hphantom \style \class \id"
-    .split()
+    r"\tag \tag* \label \eqref \ref \cite \hspace \vspace \hspace* \vspace* \color \phantom \vphantom \hphantom \style \class \id".split()
 )
 _TRANSPARENT = frozenset(
     r"\boxed \mathord \mathop \mathrel \mathbin \mathinner \fbox \cancel \smash \overbrace_ \ensuremath \bm@".split()
@@ -52,8 +51,16 @@ _FONTS = frozenset(
 )
 _SWITCHES = frozenset(r"\bf \it \rm \sf \boldmath \cal".split())
 _UPRIGHT = frozenset(r"\mathrm \operatorname \operatorname* \rm".split())
-_ALPHABETS = {r"\mathcal": "cal", r"\mathscr": "cal", r"\cal": "cal", r"\mathbb": "bb", r"\mathfrak": "frak"}
-_PROSE = frozenset(r"\text \mbox \textrm \textit \textnormal \hbox \intertext \shortintertext \texttt \textsf".split())
+_ALPHABETS = {
+    r"\mathcal": "cal",
+    r"\mathscr": "cal",
+    r"\cal": "cal",
+    r"\mathbb": "bb",
+    r"\mathfrak": "frak",
+}
+_PROSE = frozenset(
+    r"\text \mbox \textrm \textit \textnormal \hbox \intertext \shortintertext \texttt \textsf".split()
+)
 _ACCENTS = {
     r"\hat": "hat", r"\widehat": "hat", r"\tilde": "tilde", r"\widetilde": "tilde", r"\bar": "bar",
     r"\overline": "bar", r"\dot": "dot", r"\ddot": "ddot", r"\check": "check", r"\overrightarrow": "vec",
@@ -72,8 +79,28 @@ _RELATIONS = {
     r"\xrightarrow": "->", r"\longrightarrow": "->", r"\subset": "in", r"\subseteq": "in", r"\hookrightarrow": "->",
     r"\stackrel": "=", r"\overset": "=", r"\lt": "<", r"\gt": ">", r"\cong": "~", r"\therefore": "=>",
 }  # fmt: skip
-_OPEN = {"(": "(", "[": "[", r"\{": "{", r"\lbrace": "{", r"\lbrack": "[", r"\langle": "<", r"\lfloor": "floor", r"\lceil": "ceil", r"\lparen": "("}
-_CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rbrace": "}", r"\rbrack": "]", r"\rangle": ">", r"\rfloor": "floor", r"\rceil": "ceil", r"\rparen": ")"}
+_OPEN = {
+    "(": "(",
+    "[": "[",
+    r"\{": "{",
+    r"\lbrace": "{",
+    r"\lbrack": "[",
+    r"\langle": "<",
+    r"\lfloor": "floor",
+    r"\lceil": "ceil",
+    r"\lparen": "(",
+}
+_CLOSE = {
+    ")": ")",
+    "]": "]",
+    r"\}": "}",
+    r"\rbrace": "}",
+    r"\rbrack": "]",
+    r"\rangle": ">",
+    r"\rfloor": "floor",
+    r"\rceil": "ceil",
+    r"\rparen": ")",
+}
 _FRACTIONS = frozenset(r"\frac \dfrac \tfrac \cfrac \nicefrac \sfrac".split())
 _DOTS = frozenset(r"\dots \ldots \cdots \vdots \ddots \dotsc \dotsb \dotsm \hdots \iddots".split())
 _FUNCTIONS = frozenset(
@@ -83,8 +110,18 @@ _SUMS = {r"\sum": "sum", r"\prod": "prod", r"\int": "int", r"\bigsum": "sum", "â
 _ALIGNMENTS = frozenset(
     "align align* aligned alignat alignat* alignedat eqnarray eqnarray* equation equation* gather gather* gathered split multline multline* flalign flalign* displaymath math subequations".split()
 )
-_MATRICES = frozenset("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases bmatrix* pmatrix* matrix* substack".split())
-_GREEK_ALIAS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varsigma": "sigma", "varrho": "rho", "ell": "ell", "hbar": "hbar"}
+_MATRICES = frozenset(
+    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases bmatrix* pmatrix* matrix* substack".split()
+)
+_GREEK_ALIAS = {
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
+    "varphi": "phi",
+    "varsigma": "sigma",
+    "varrho": "rho",
+    "ell": "ell",
+    "hbar": "hbar",
+}
 _KNOWN_WORDS = frozenset(
     "softmax exp log ln tanh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace vec max min sin cos tan sum mean var norm softplus loss Loss cost Batch batch Input Output else for all if otherwise where Let let and or with sign Attention Softmax erf gelu silu sgn".split()
 )
@@ -241,7 +278,9 @@ class _Reader:
     def letters(self, token: Raw) -> None:
         """Letters are names one by one, but a known or long word is one name."""
         stop = self.at
-        while stop < len(self.raw) and self.raw[stop].text.isascii() and self.raw[stop].text.isalpha():
+        while (
+            stop < len(self.raw) and self.raw[stop].text.isascii() and self.raw[stop].text.isalpha()
+        ):
             stop += 1
         run = token.text + text_of(self.raw[self.at : stop])
         after = self.raw[stop].text if stop < len(self.raw) else ""
@@ -414,7 +453,19 @@ class _Reader:
             self.put("TEXT", text, line)
         elif len(word) == 1 and word.isalpha():
             self.put("NAME", word, line)
-        elif text in _KNOWN_WORDS - {"for", "all", "if", "otherwise", "where", "Let", "let", "and", "or", "with", "else"}:
+        elif text in _KNOWN_WORDS - {
+            "for",
+            "all",
+            "if",
+            "otherwise",
+            "where",
+            "Let",
+            "let",
+            "and",
+            "or",
+            "with",
+            "else",
+        }:
             self.put("WORD", text, line)
         else:
             self.put("TEXT", text, line)

@@ -38,7 +38,7 @@ MUTATIONS = [
     ("lost term", 88, r"\delta_{i+1}\circ f_i'(W_ix_{i-1})", r"\delta_{i+1}"),
 ]
 
-FALSIFIED = {47: {48}, 87: {61, 69}, 88: {61, 69}}
+FALSIFIED = {47: {48, 61, 69}, 87: {61, 69}, 88: {61, 69}}
 """Rows that use what a mutated definition defines, and stand before or just behind it."""
 
 
