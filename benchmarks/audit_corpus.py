@@ -83,7 +83,11 @@ def judge(document: dict[str, Any]) -> Outcome:
         written = numbers(fault["line"]) + numbers(fault.get("first_wrong_line"))
         places = [line for line in written if line > SMALLEST_LINE]
         formulas = {formula_at(line, document["equation_lines"]) for line in places}
-        also = {formula_at(n, document["equation_lines"]) for n in numbers(fault["explanation"]) if n > SMALLEST_LINE}
+        also = {
+            formula_at(n, document["equation_lines"])
+            for n in numbers(fault["explanation"])
+            if n > SMALLEST_LINE
+        }
         explained |= formulas | also
         if fault.get("where", "HEAD") == "HEAD" and places:
             out.faults.append((f"{fault['line']} {fault['kind']}", bool(formulas & accused)))
@@ -103,7 +107,15 @@ def main(corpus: Path) -> None:
     outcomes = [judge(document) for document in documents]
     console = Console(width=110)
     table = Table(title="Audit of real derivations")
-    for title in ("document", "rows", "parsed", "understood", "faults reported", "accused elsewhere", "seconds"):
+    for title in (
+        "document",
+        "rows",
+        "parsed",
+        "understood",
+        "faults reported",
+        "accused elsewhere",
+        "seconds",
+    ):
         table.add_column(title, justify="left" if title == "document" else "right")
     for one in outcomes:
         counts = one.audit.counts
@@ -123,10 +135,14 @@ def main(corpus: Path) -> None:
         rows = sum(one.audit.counts["rows"] for one in group)
         read = sum(one.audit.counts["read"] for one in group)
         checked = sum(one.audit.counts["checked"] for one in group)
-        console.print(f"{label}: {percent(read, rows)} parsed, {percent(checked, rows)} understood of {rows} rows")
+        console.print(
+            f"{label}: {percent(read, rows)} parsed, {percent(checked, rows)} understood of {rows} rows"
+        )
     faults = [fault for one in outcomes for fault in one.faults]
     reported = sum(done for _, done in faults)
-    console.print(f"faults: {reported} of {len(faults)} reported ({percent(reported, len(faults))})")
+    console.print(
+        f"faults: {reported} of {len(faults)} reported ({percent(reported, len(faults))})"
+    )
     controls = sum(row.wrong for one in outcomes if one.control for row in one.audit.rows)
     console.print(f"controls: {controls} rows accused")
     for one in outcomes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gradcheck.derivations import diagnosis
 from gradcheck.derivations.code import compare, load
+from gradcheck.derivations.directives import apply_directives
 from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
 from gradcheck.derivations.kinds import fit_kinds
@@ -17,7 +18,6 @@ from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.rows import Row, cut
 from gradcheck.derivations.statements import Statement, read_statements
 from gradcheck.derivations.symbols import LAST, infer
-from gradcheck.derivations.directives import apply_directives
 
 __all__ = ["VERDICTS", "Audit", "AuditRow", "audit"]
 

@@ -23,7 +23,7 @@ __all__ = ["explain", "other_verdict", "ratio_of", "sizes_of", "verdict_of"]
 LARGEST_DENOMINATOR = 60
 """Fractions up to this denominator are recognised as a fitted factor (sizes are primes below it)."""
 
-_COUNTS = frozenset("n m N M B K T D E".split())
+_COUNTS = frozenset(["n", "m", "N", "M", "B", "K", "T", "D", "E"])
 
 SECONDS = 2.0
 """How long explanations are searched; verdicts do not wait for them."""

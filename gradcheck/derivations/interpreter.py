@@ -309,7 +309,7 @@ class Interpreter:
             if sign in ("times", "otimes", "star")
             else (self._matmul, self._hadamard)
         )
-        if a.is_column and b.is_column or a.is_row and b.is_row:
+        if (a.is_column and b.is_column) or (a.is_row and b.is_row):
             order = (self._hadamard, self._matmul)
         try:
             with self.model.dims.attempt():

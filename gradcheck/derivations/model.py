@@ -29,7 +29,21 @@ LEAST_DEPTH = 3
 """Layers or steps that families are unrolled to: the first, a middle and the last one differ."""
 
 _GREEK_SCALARS = frozenset(
-    "alpha beta gamma epsilon eta lambda theta mu sigma rho tau kappa nu".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "epsilon",
+        "eta",
+        "lambda",
+        "theta",
+        "mu",
+        "sigma",
+        "rho",
+        "tau",
+        "kappa",
+        "nu",
+    ]
 )
 
 LeafKey = tuple[str, tuple[int, ...], int]
@@ -621,9 +635,11 @@ class Model:
             elif index.letter in self.table.last_letters:
                 if self.depth + index.offset != value:
                     return None
-            elif family.setdefault(index.letter, value - index.offset) != value - index.offset:
-                return None
-            elif family[index.letter] < 0 or family[index.letter] > self.depth:
+            elif (
+                family.setdefault(index.letter, value - index.offset) != value - index.offset
+                or family[index.letter] < 0
+                or family[index.letter] > self.depth
+            ):
                 return None
         return family
 

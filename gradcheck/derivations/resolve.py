@@ -26,7 +26,7 @@ __all__ = ["NotUnderstood", "Resolver"]
 _LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
 """Superscripts that name a layer where others number it: output, and the hidden one before it."""
 
-_SIZE_NAMES = frozenset("d n m N M D".split())
+_SIZE_NAMES = frozenset(["d", "n", "m", "N", "M", "D"])
 """Letters of sizes: a subscript says of what (`d_k`), it is no component."""
 
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
@@ -571,9 +571,9 @@ class Resolver:
                 name += f"[{index}]"
             else:
                 after.append(piece)
-        elif kind == "SUB" and base in _SIZE_NAMES and not components:
-            name += f"[{index}]"
-        elif base in self.table.labelled and index.letter not in self.table.components[self.block]:
+        elif (kind == "SUB" and base in _SIZE_NAMES and not components) or (
+            base in self.table.labelled and index.letter not in self.table.components[self.block]
+        ):
             name += f"[{index}]"
         elif base in ("I", "ones", "zeros", "bb 1", "bb I"):
             name = f"{_CONSTANTS[base].replace('1', 'ones').replace('0', 'zeros')}[{index}]"

@@ -18,15 +18,55 @@ from gradcheck.derivations.tokens import Token
 __all__ = ["FUNCTIONS", "LAST", "SymbolTable", "infer", "name_of", "sub_nodes"]
 
 FUNCTIONS = frozenset(
-    "softmax Softmax exp log ln tanh sinh cosh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace sin cos tan max min "
-    "softplus sum mean sqrt norm var vec erf gelu silu sgn arctan sec csc cot det".split()
+    [
+        "softmax",
+        "Softmax",
+        "exp",
+        "log",
+        "ln",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sigmoid",
+        "relu",
+        "ReLU",
+        "ReLu",
+        "RELU",
+        "Relu",
+        "diag",
+        "Diag",
+        "tr",
+        "Tr",
+        "trace",
+        "sin",
+        "cos",
+        "tan",
+        "max",
+        "min",
+        "softplus",
+        "sum",
+        "mean",
+        "sqrt",
+        "norm",
+        "var",
+        "vec",
+        "erf",
+        "gelu",
+        "silu",
+        "sgn",
+        "arctan",
+        "sec",
+        "csc",
+        "cot",
+        "det",
+    ]
 )
 """Words that are functions wherever they stand."""
 
 LAST = "@"
 """The index letter that stands for the last layer where a document labels it `o`."""
 
-_USUAL_FUNCTIONS = frozenset("f g h F sigma phi psi varphi s Sigma".split())
+_USUAL_FUNCTIONS = frozenset(["f", "g", "h", "F", "sigma", "phi", "psi", "varphi", "s", "Sigma"])
 """Letters that are functions where a bracket follows, unless the document defines them as a value."""
 
 _COMPONENT_LETTERS = frozenset("ijklmnpqrstuv")
@@ -209,10 +249,7 @@ def _note_indices(node: syntax.Node, block: int, table: SymbolTable) -> None:
             index = piece.index
             if piece.kind != "index" or index is None or index.letter is None:
                 continue
-            if piece.bracketed and kind == "SUP":
-                table.family_letters.add(index.letter)
-                table.shifted[block].add(index.letter)
-            elif index.offset:
+            if (piece.bracketed and kind == "SUP") or index.offset:
                 table.family_letters.add(index.letter)
                 table.shifted[block].add(index.letter)
         if kind == "SUB" and len(letters) > 1:

@@ -28,7 +28,7 @@ def lines_and_sources(text):
         "a\n\n\\[\ny = 2x\n\\]\n",
         "a\n\n```math\ny = 2x\n```\n",
         "a\n\n\\begin{align*}\ny = 2x\n\\end{align*}\n",
-        "a\n\n<script type=\"math/tex; mode=display\">\ny = 2x\n</script>\n",
+        'a\n\n<script type="math/tex; mode=display">\ny = 2x\n</script>\n',
     ],
     ids=["dollars", "brackets", "fence", "align", "mathjax"],
 )
@@ -66,7 +66,9 @@ def test_a_notebooks_markdown_cells_are_read(tmp_path):
         {"cell_type": "markdown", "metadata": {}, "source": "$$\\frac{\\partial E}{\\partial x} = -x$$", "id": "c"},
     ]  # fmt: skip
     path = tmp_path / "note.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
     found = audit(path)
     assert [row.verdict for row in found.rows] == ["true", "false"]
     assert found.first_wrong.ratio == pytest.approx(-1)
@@ -85,7 +87,9 @@ def test_front_matter_overrides_like_a_comment():
 
 
 def test_an_unknown_directive_is_refused_with_its_line():
-    with pytest.raises(DerivationError, match=r"line 3: the directive 'W matrix' is not understood"):
+    with pytest.raises(
+        DerivationError, match=r"line 3: the directive 'W matrix' is not understood"
+    ):
         audit("$$y = x$$\n\n<!-- gradcheck: W matrix -->\n")
 
 

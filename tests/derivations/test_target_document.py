@@ -59,7 +59,9 @@ def test_the_repaired_twin_is_certified_in_every_row():
 @pytest.mark.parametrize(
     ("kind", "line", "old", "new"), MUTATIONS, ids=[f"{m[0]}-{m[1]}-{m[3]}" for m in MUTATIONS]
 )
-def test_a_single_mutation_is_reported_where_it_stands_or_where_it_first_shows(kind, line, old, new):
+def test_a_single_mutation_is_reported_where_it_stands_or_where_it_first_shows(
+    kind, line, old, new
+):
     found = audit(mutated(line, old, new))
     wrong = [row.line for row in found.rows if row.wrong]
     assert found.verdict == "fail"
