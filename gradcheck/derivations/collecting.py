@@ -1,0 +1,233 @@
+"""From statements to definitions and claims."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from fractions import Fraction
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.definitions import Claim
+from gradcheck.derivations.losses import Losses
+from gradcheck.derivations.statements import Statement
+from gradcheck.derivations.walks import (
+    key_of,
+    matches,
+    nodes_of,
+    overlap,
+    substituted,
+    used_symbols,
+)
+
+__all__ = ["Collecting"]
+
+
+class Collecting(Losses):
+    """Collect what a document defines and what it claims."""
+
+    def _collect(self) -> None:
+        seen: Counter[str] = Counter()
+        chains: set[int] = set()
+        self.stated = {
+            s.left
+            for s in self.statements
+            if s.kind == "equation" and isinstance(s.left, ex.Symbol)
+        }
+        for statement in self.statements:
+            left, right = statement.left, statement.right
+            first = statement.chain not in chains
+            if statement.kind == "declaration":
+                if isinstance(left, ex.Symbol) and not left.components:
+                    self.declared[left.name].append(statement)
+                self.asides.append(statement)
+            elif statement.kind == "equation":
+                assert left is not None
+                assert right is not None
+                chains.add(statement.chain)
+                self._equation(statement, left, right, first, seen)
+                for symbol in (*ex.symbols(left), *ex.symbols(right)):
+                    seen[key_of(symbol)] += 1
+            else:
+                self.asides.append(statement)
+        self.count_names = {
+            node.last.name
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for node in nodes_of(side)
+            if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
+        }
+        self._sample_losses()
+        self._redefining = sorted(
+            {d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f}
+        )
+        self.current = self._current_letters()
+        self._find_divisors()
+        self.bare_first = self._bare_first()
+        self.loose_products = not any(
+            isinstance(node, ex.Product) and node.sign in ("circ", "odot")
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for node in nodes_of(side)
+        )
+        self._settle_losses()
+
+    def _equation(
+        self,
+        statement: Statement,
+        left: ex.Expression,
+        right: ex.Expression,
+        first: bool,
+        seen: Counter[str],
+    ) -> None:
+        row = statement.row
+        if isinstance(left, ex.Call) and self._defines_function(left):
+            names = tuple(a.name for a in left.arguments if isinstance(a, ex.Symbol))
+            if right in left.arguments:
+                return
+            if first and not self.functions[left.function.name]:
+                self.functions[left.function.name].append((row, names, right))
+                self.claims.append(Claim(row, left, right, "function"))
+            else:
+                self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
+            return
+        if isinstance(left, ex.Power) and isinstance(left.base, ex.Symbol) and first:
+            if left.exponent == ex.Number(Fraction(2)) and not self.by_name[left.base.name]:
+                made = self._define(row, left.base, ex.Rooted(right))
+                self.claims.append(
+                    Claim(row, left.base, ex.Rooted(right), "definition", definition=made)
+                )
+                return
+        new = (
+            isinstance(right, ex.Symbol) and not self._is_stated(right) and not seen[key_of(right)]
+        )
+        if new and isinstance(right, ex.Symbol) and any(i.letter for i in right.family):
+            new = not self.by_name[right.name]
+        if new and not isinstance(left, ex.Symbol) and isinstance(right, ex.Symbol):
+            made = self._define(row, right, left)
+            self.claims.append(Claim(row, right, left, "definition", definition=made))
+            return
+        if (
+            isinstance(left, ex.Symbol)
+            and isinstance(right, ex.Call)
+            and right.function.name == left.name
+        ):
+            self.scalar_functions.add(left.name)
+        if statement.previous is not None or not first:
+            self._match(statement.previous or left, right, row, seen)
+        if isinstance(left, ex.Symbol) and not first:
+            own = [d for d in self.by_name[left.name] if d.pattern == left.family]
+            if own:
+                self.alternatives[own[-1].number].append(right)
+        if not isinstance(left, ex.Symbol) or not first:
+            self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
+            return
+        earlier = [
+            d
+            for d in self.by_name[left.name]
+            if overlap(d.pattern, left.family)
+            and self.signatures.get(d.number, statement.signature) == statement.signature
+        ]
+        made = self._define(row, left, right)
+        if statement.signature:
+            self.signatures[made.number] = statement.signature
+        self.claims.append(Claim(row, left, right, "definition", definition=made))
+        for old in earlier:
+            if old.pattern == left.family and old.letters == made.letters:
+                self._match(right, old.body, old.row, Counter(), strict=True)
+                self._match(old.body, right, row, Counter(), strict=True)
+        if earlier:
+            self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
+
+    def _match(
+        self,
+        known: ex.Expression,
+        other: ex.Expression,
+        row: int,
+        seen: Counter[str],
+        strict: bool = False,
+    ) -> None:
+        """Where a side repeats the one before but for a new symbol, the symbol names the rest."""
+        found: dict[ex.Symbol, ex.Expression] = {}
+        if isinstance(other, ex.Symbol) or not matches(known, other, found):
+            return
+        for symbol, meaning in found.items():
+            for other_symbol, other_meaning in found.items():
+                if other_symbol != symbol and meaning != other_meaning:
+                    meaning = substituted(meaning, other_meaning, other_symbol)
+            if symbol in ex.symbols(meaning) or (
+                strict and not symbol.family and "[" not in symbol.name
+            ):
+                continue
+            if self._is_stated(symbol) or seen[key_of(symbol)] or symbol.components:
+                continue
+            own = [d for d in self.by_name[symbol.name] if overlap(d.pattern, symbol.family)]
+            if not isinstance(meaning, ex.Symbol) and not own:
+                self._define(row, symbol, meaning)
+
+    def _is_stated(self, symbol: ex.Symbol) -> bool:
+        """Whether some row of the document has a symbol, or its family, alone on the left."""
+        return any(
+            left.name == symbol.name and overlap(left.family, symbol.family) for left in self.stated
+        )
+
+    def _defines_function(self, left: ex.Call) -> bool:
+        plain = all(
+            isinstance(a, ex.Symbol) and not a.family and not a.components for a in left.arguments
+        )
+        return plain and not left.primes and not left.function.family
+
+    def _current_letters(self) -> set[str]:
+        """Return step letters that stand for one current step, as t in `z = W h_t`.
+
+        A step before the current one is then given, not unrolled.
+        """
+        found: set[str] = set()
+        for definition in self.definitions:
+            own = {index.letter for index in definition.pattern}
+            if own or self.is_backward(definition.body):
+                continue
+            for symbol in used_symbols(definition.body):
+                found |= {
+                    i.letter
+                    for i in symbol.family
+                    if i.letter and i.letter not in self.table.last_letters
+                }
+        return found & {"t"}
+
+    def _bare_first(self) -> set[str]:
+        """Return names that stand without layer index before they stand with one: leaves of their own."""
+        met: set[str] = set()
+        bare: set[str] = set()
+        for claim in self.claims:
+            for side in (claim.left, claim.right):
+                for symbol in ex.symbols(side):
+                    if symbol.family:
+                        met.add(symbol.name)
+                    elif symbol.name not in met:
+                        bare.add(symbol.name)
+        return bare
+
+    def _find_divisors(self) -> None:
+        """The n of `1/n sum_x` is the number of the examples x."""
+        self.divisors: dict[str, set[str]] = defaultdict(set)
+        for claim in self.claims:
+            for node in (*nodes_of(claim.left), *nodes_of(claim.right)):
+                if isinstance(node, ex.Product) and isinstance(node.left, ex.Divided):
+                    right = node.right
+                    if isinstance(right, ex.Product):
+                        right = right.left
+                    if isinstance(right, ex.SumOver) and right.last is None:
+                        for letter in right.letters:
+                            for symbol in ex.symbols(node.left.below):
+                                self.divisors[letter].add(symbol.name)
+
+    def alike(self, symbol: ex.Symbol) -> list[str]:
+        """Return names that could have been meant: defined or given, with as many indices."""
+        patterns = {
+            (s.name, len(s.family), len(s.components))
+            for claim in self.claims
+            for side in (claim.left, claim.right)
+            for s in ex.symbols(side)
+        }
+        own = len(symbol.family), len(symbol.components)
+        names = [n for n, f, c in sorted(patterns) if (f, c) == own and n != symbol.name]
+        return names[:20]

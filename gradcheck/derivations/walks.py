@@ -1,0 +1,108 @@
+"""Walks over expressions: parts, symbols, calls; one expression matched with another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from gradcheck.derivations import expressions as ex
+
+__all__ = [
+    "calls_of",
+    "derivatives_of",
+    "key_of",
+    "matches",
+    "nodes_of",
+    "overlap",
+    "plain_symbols",
+    "substituted",
+    "used_symbols",
+]
+
+
+def nodes_of(body: ex.Expression) -> list[ex.Expression]:
+    return [body, *(node for part in ex.children(body) for node in nodes_of(part))]
+
+
+def calls_of(body: ex.Expression) -> list[ex.Call]:
+    own = [body] if isinstance(body, ex.Call) else []
+    return own + [call for part in ex.children(body) for call in calls_of(part)]
+
+
+def derivatives_of(body: ex.Expression) -> list[ex.Derivative]:
+    own = [body] if isinstance(body, ex.Derivative) else []
+    return own + [node for part in ex.children(body) for node in derivatives_of(part)]
+
+
+def plain_symbols(body: ex.Expression) -> list[ex.Symbol]:
+    """Return the symbols of a body but those that are differentiated."""
+    if isinstance(body, ex.Symbol):
+        return [body]
+    parts = ex.children(body)
+    if isinstance(body, ex.Derivative) and isinstance(body.of, ex.Symbol):
+        parts = ()
+    return [symbol for part in parts for symbol in plain_symbols(part)]
+
+
+def used_symbols(body: ex.Expression) -> list[ex.Symbol]:
+    """Return the symbols of a body, functions included."""
+    out = list(ex.symbols(body))
+    out.extend(call.function for call in calls_of(body))
+    return out
+
+
+def substituted(body: ex.Expression, part: ex.Expression, by: ex.Expression) -> ex.Expression:
+    """Return a body with every occurrence of a part replaced."""
+    if body == part:
+        return by
+    if isinstance(part, ex.Symbol):
+        return body
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            if not isinstance(value[0], ex.Index):
+                changes[field.name] = tuple(substituted(v, part, by) for v in value)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
+            if field.name != "function":
+                changes[field.name] = substituted(value, part, by)  # type: ignore[arg-type]
+    return dataclasses.replace(body, **changes)
+
+
+def matches(
+    known: ex.Expression, other: ex.Expression, found: dict[ex.Symbol, ex.Expression]
+) -> bool:
+    """Match two expressions; collect what the symbols of `other` stand for where they differ."""
+    if known == other:
+        return True
+    if isinstance(other, ex.Symbol) and not isinstance(known, ex.Symbol):
+        return found.setdefault(other, known) == known
+    if type(known) is not type(other):
+        return False
+    if isinstance(known, ex.Call) and isinstance(other, ex.Call):
+        if (known.function, known.primes) != (other.function, other.primes):
+            return False
+    if isinstance(known, ex.SumOver) and isinstance(other, ex.SumOver):
+        if (known.letters, known.product) != (other.letters, other.product):
+            return False
+    if isinstance(known, ex.Product) and isinstance(other, ex.Product) and known.sign != other.sign:
+        return False
+    if isinstance(known, ex.Plus) and isinstance(other, ex.Plus) and known.signs != other.signs:
+        return False
+    a, b = ex.children(known), ex.children(other)
+    if not a or len(a) != len(b):
+        return False
+    return all(matches(x, y, found) for x, y in zip(a, b, strict=True))
+
+
+def overlap(a: Sequence[ex.Index], b: Sequence[ex.Index]) -> bool:
+    """Return whether two family patterns can name one member."""
+    if len(a) != len(b):
+        return False
+    return all(x.letter or y.letter or x.offset == y.offset for x, y in zip(a, b, strict=True))
+
+
+def key_of(symbol: ex.Symbol) -> str:
+    """Return what tells a symbol from others of its name: numbered members are symbols of their own."""
+    return str(ex.Symbol(symbol.name, symbol.family))
