@@ -166,7 +166,11 @@ LAYERS = [
         "layer norm",
         layer_norm_forward,
         layer_norm_backward,
-        (layer_norm_backward_lost_mean, layer_norm_backward_lost_gamma, layer_norm_backward_swapped),
+        (
+            layer_norm_backward_lost_mean,
+            layer_norm_backward_lost_gamma,
+            layer_norm_backward_swapped,
+        ),
         lambda rng: (rng.normal(size=(2, 3, 4)), rng.normal(size=4), rng.normal(size=4)),
     ),
     Pair(

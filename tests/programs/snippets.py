@@ -774,7 +774,9 @@ def empty_arrays(x):
 
 @right
 def sequence_of_scalars(x):
-    return np.mean([x[0, 0], x[1, 1] ** 2, 3.0]) + np.max([x[0], x[1]], axis=0) + np.hypot(*x[0, :2])
+    return (
+        np.mean([x[0, 0], x[1, 1] ** 2, 3.0]) + np.max([x[0], x[1]], axis=0) + np.hypot(*x[0, :2])
+    )
 
 
 @abstains("raised ZeroDivisionError")

@@ -162,6 +162,8 @@ def call(
         return _ufunc_call(recorder, function, arguments, keywords)
     if function is np.where and len(arguments) == 1:
         function = np.nonzero
+    if function in (np.ravel, np.reshape):
+        arguments, keywords = _in_plain_order(recorder, function, arguments, keywords)
     entry = ENTRIES.get(function)
     if entry is not None:
         return _call_entry(recorder, function, entry, arguments, keywords)
@@ -208,6 +210,22 @@ def _call_entry(
         recorder.stop(f"{_name(function)} did not return a view")
     new = recorder.emit(function, operands, named_operands, result)
     return new if out is None else deliver(recorder, new, out)
+
+
+def _in_plain_order(
+    recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Replace the orders "A" and "K", which depend on memory, by "C" or "F" and a transpose."""
+    place = 1 if function is np.ravel else 2
+    order = arguments[place] if len(arguments) > place else keywords.get("order", "C")
+    if order not in ("A", "K") or not isinstance(arguments[0], TracedArray):
+        return arguments, keywords
+    array = arguments[0]
+    if order == "K":
+        strides = array.concrete.strides
+        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -abs(strides[axis])))
+    plain = "F" if order == "A" and array.concrete.flags.fnc else "C"
+    return (array, *arguments[1:place]), {**keywords, "order": plain}
 
 
 def _argument(recorder: Recorder, entry: Entry, name: str, value: Any) -> Any:

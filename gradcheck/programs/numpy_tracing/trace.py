@@ -56,6 +56,15 @@ class Trace:
         found = {part.dtype for kind in kinds for part in _parts_of(kind)}
         return {dtype for dtype in found if dtype.kind in "fc" or "float" in dtype.name}
 
+    def program_of(self, outputs: slice) -> Any:
+        """Return the ClosedJaxpr of some outputs alone, followed by the values that guards test.
+
+        What only the other outputs need is left out. The guards' values come last so that an
+        evaluation meets the comparisons that decided the course of the run.
+        """
+        tested = [guard.ref for guard in self._tape.guards]
+        return lower(self._tape, [*self._results[outputs], *tested])
+
     def holds_at(self, arguments: tuple[Any, ...]) -> bool:
         """Say whether the program is that of the function at other arguments as well.
 

@@ -230,7 +230,7 @@ class Traced:
         return self.recorder.call(np.copy, (self,), {"order": order})
 
     def flatten(self, order: Any = "C") -> Any:
-        return self.reshape(-1, order=order).copy()
+        return self.recorder.call(np.ravel, (self, order), {}).copy()
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         if not shape and "shape" in keywords:
