@@ -48,7 +48,7 @@ def leaky_backward_as_relu(dout, cache):
 
 
 def leaky_backward_slope_everywhere(dout, cache):
-    x, slope = cache
+    _, slope = cache
     return dout * slope, None
 
 

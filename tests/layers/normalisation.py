@@ -84,7 +84,7 @@ def layer_norm_backward_lost_mean(dout, cache):
 
 
 def layer_norm_backward_lost_gamma(dout, cache):
-    normal, inverse, gamma = cache
+    normal, inverse, _ = cache
     _, dgamma, dbeta = layer_norm_backward(dout, cache)
     return layer_norm_backward(dout, (normal, inverse, 1.0))[0], dgamma, dbeta
 

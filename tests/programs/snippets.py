@@ -1,3 +1,4 @@
+# ruff: noqa: B008, NPY002, RET504 - as people write it
 """Code that tempts a tracer into a wrong program. Each snippet is a function of `x`, shape (4, 3).
 
 `RIGHT` must be traced to the right program; `ABSTAINS` pairs a snippet with words of the reason for
@@ -283,12 +284,12 @@ def astype_and_float32(x):
     return x.astype(np.float32).astype(float) + x.astype(float, copy=False)
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def python_loop_in_c(x):
     return np.vectorize(math.sin)(x)
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def summed_by_fsum(x):
     return x * math.fsum(x[0])
 
@@ -298,7 +299,7 @@ def pickled(x):
     return x * pickle.loads(pickle.dumps(x))
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def buffer_protocol(x):
     with np.nditer(x) as elements:
         return x * sum(float(e) for e in elements)
@@ -661,7 +662,7 @@ def swallowed_type_error(x):
     return x
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def swallowed_everything(x):
     try:
         return x * np.vectorize(math.sin)(x)
@@ -669,7 +670,7 @@ def swallowed_everything(x):
         return x
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def swallowed_even_base_exceptions(x):
     try:
         scale = np.float32(x[0, 0])

@@ -19,7 +19,16 @@ from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
 if TYPE_CHECKING:
     from gradcheck.programs.numpy_tracing.recorder import Recorder
 
-__all__ = ["call", "contains_traced", "pack", "packed", "refuse_cast", "ufunc_method", "unwrap"]
+__all__ = [
+    "call",
+    "contains_traced",
+    "name_of",
+    "pack",
+    "packed",
+    "refuse_cast",
+    "ufunc_method",
+    "unwrap",
+]
 
 REDUCTIONS: dict[Any, Any] = {
     np.add: np.sum,
@@ -93,13 +102,13 @@ def _ufunc_call(
     operands = tuple(recorder.operand(part) for part in inputs)
     if refs_in(operands):
         if ufunc not in LOOPS and ufunc not in ENTRIES:
-            recorder.stop(f"{_name(ufunc)} is not covered")
+            recorder.stop(f"{name_of(ufunc)} is not covered")
         for setting in ("order", "casting", "subok"):
             keywords.pop(setting, None)
     new = recorder.emit(ufunc, operands, keywords, result)
     if out is None:
         if where is not True and (refs_in(operands) or isinstance(where, Traced)):
-            recorder.stop(f"{_name(ufunc)} with where= and no out= leaves arbitrary numbers")
+            recorder.stop(f"{name_of(ufunc)} with where= and no out= leaves arbitrary numbers")
         return new if where is True else recorder.adopt(ufunc(*unwrap(inputs), where=where))
     return deliver(
         recorder, new, out[0] if isinstance(out, tuple) and len(out) == 1 else out, where
@@ -163,7 +172,7 @@ def call(
     if function is np.where and len(arguments) == 1:
         function = np.nonzero
     if function in (np.ravel, np.reshape):
-        arguments, keywords = _in_plain_order(recorder, function, arguments, keywords)
+        arguments, keywords = _in_plain_order(function, arguments, keywords)
     entry = ENTRIES.get(function)
     if entry is not None:
         return _call_entry(recorder, function, entry, arguments, keywords)
@@ -177,7 +186,7 @@ def call(
         )
     implementation = getattr(function, "_implementation", function)
     if not isinstance(implementation, FunctionType):
-        recorder.stop(f"{_name(function)} is not covered")
+        recorder.stop(f"{name_of(function)} is not covered")
     return recorder.clones.of_library(implementation)(*arguments, **keywords)
 
 
@@ -207,13 +216,13 @@ def _call_entry(
     operands = tuple(recorder.operand(value) for value in given)
     named_operands = {name: recorder.operand(value) for name, value in named.items()}
     if entry.lower is None and (refs_in(operands) or refs_in(named_operands)):
-        recorder.stop(f"{_name(function)} did not return a view")
+        recorder.stop(f"{name_of(function)} did not return a view")
     new = recorder.emit(function, operands, named_operands, result)
     return new if out is None else deliver(recorder, new, out)
 
 
 def _in_plain_order(
-    recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Replace the orders "A" and "K", which depend on memory, by "C" or "F" and a transpose."""
     place = 1 if function is np.ravel else 2
@@ -262,7 +271,8 @@ def _leaves(value: Any) -> list[Any]:
     return [value]
 
 
-def _name(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """Return the name of a function as the user wrote it, near enough: `np.add.reduce`."""
     name = getattr(function, "__name__", type(function).__name__)
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
@@ -271,7 +281,7 @@ def _name(function: Any) -> str:
     return f"{module}.{name}".replace("numpy.", "np.")
 
 
-# Functions that write, or that make room
+# Functions that write, that make room, or that are made of others
 
 
 def _copyto(
@@ -323,7 +333,31 @@ def _full_like(
     return filled
 
 
+def _compress(recorder: Recorder, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    chosen = np.flatnonzero(recorder.concrete(condition))
+    taken = call(recorder, np.take, (a, chosen, axis), {})
+    return taken if out is None else deliver(recorder, taken, out)
+
+
+def _block(recorder: Recorder, arrays: Any) -> Any:
+    depth, first = 0, arrays
+    while type(first) is list:
+        depth, first = depth + 1, first[0]
+    rank = max(depth, *(np.ndim(leaf) for leaf in _leaves(arrays)))
+
+    def joined(part: Any, axis: int) -> Any:
+        if type(part) is list:
+            parts = [joined(inner, axis + 1) for inner in part]
+            return call(recorder, np.concatenate, (parts, axis - rank), {})
+        shape = (1,) * (rank - np.ndim(part)) + np.shape(part)
+        return call(recorder, np.reshape, (part, shape), {})
+
+    return joined(arrays, rank - depth)
+
+
 SPECIAL: dict[Any, Any] = {
+    np.block: _block,
+    np.compress: _compress,
     np.copyto: _copyto,
     np.putmask: _putmask,
     np.place: _place,
@@ -334,4 +368,4 @@ SPECIAL: dict[Any, Any] = {
     np.ones_like: _ones_like,
     np.full_like: _full_like,
 }
-"""Functions that write into an argument or return fresh constants."""
+"""Functions that write into an argument, return fresh constants, or are made of others."""

@@ -247,7 +247,8 @@ class Clones:
         bases = tuple(self._copy(base) for base in original.__bases__)
         try:
             namespace = {key: self._member(value) for key, value in names.items()}
-            copied = type(original)(original.__name__, bases, namespace)
+            metaclass: Any = type(original)
+            copied = metaclass(original.__name__, bases, namespace)
         except Exception:  # a class that resists copying runs as it is; what it makes is plain
             return original
         copied.__qualname__ = original.__qualname__
@@ -370,7 +371,7 @@ class RunningGenerator:
     send = __next__
 
 
-GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]  # noqa: NPY002
+GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]
 """The hidden generator whose methods are the functions of `np.random`."""
 
 CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)

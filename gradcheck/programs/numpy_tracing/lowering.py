@@ -108,7 +108,9 @@ def _loop_dtypes(
     if not isinstance(call.function, np.ufunc):
         return [kind.dtype] * len(arguments)
     if "dtype" in keywords:
-        return [np.dtype(keywords["dtype"])] * len(arguments)
+        dtype = keywords["dtype"]
+        is_class = isinstance(dtype, type) and issubclass(dtype, np.dtype)
+        return [dtype() if is_class else np.dtype(dtype)] * len(arguments)
     types = tuple(
         type(part) if type(part) in (int, float, complex) else np.asarray(part).dtype
         if not hasattr(part, "dtype") else part.dtype

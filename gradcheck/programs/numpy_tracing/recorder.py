@@ -71,6 +71,7 @@ class Recorder:
         self._guarded: set[Ref] = set()
         self._constant_bytes = 0
         self._line: str | None = None
+        self._calling: list[str] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -253,9 +254,10 @@ class Recorder:
     def values_for_foreign_code(self, value: Traced, dtype: Any) -> NDArray[Any]:
         """Return the numbers of a constant; stop where they depend on the inputs."""
         if self.is_running and not self.is_constant(value):
+            who = self._calling[-1] if self._calling else "code that cannot be traced"
             self.stop(
-                "code that cannot be traced (float(), np.vectorize, another library or a plain "
-                "array that is assigned to) asks for numbers that depend on the inputs"
+                f"{who} asks for plain numbers that depend on the inputs (as do float(), "
+                "np.vectorize, other libraries, and plain arrays that are assigned to)"
             )
         copy = np.array(value.concrete, dtype=dtype)
         copy.flags.writeable = False
@@ -269,7 +271,11 @@ class Recorder:
         return calls.ufunc_method(self, ufunc, method, inputs, keywords)
 
     def call(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        return calls.call(self, function, arguments, keywords)
+        self._calling.append(calls.name_of(function))
+        try:
+            return calls.call(self, function, arguments, keywords)
+        finally:
+            self._calling.pop()
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return `base ** exponent`, for which NumPy has shortcuts that `np.power` has not."""

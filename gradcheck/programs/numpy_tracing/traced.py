@@ -239,7 +239,8 @@ class Traced:
         return self.recorder.call(np.reshape, (self, size), keywords)
 
     def transpose(self, *axes: Any) -> Any:
-        order = axes[0] if len(axes) == 1 and not hasattr(axes[0], "__index__") else axes or None
+        is_sequence = len(axes) == 1 and (axes[0] is None or np.ndim(axes[0]) == 1)
+        order = axes[0] if is_sequence else axes or None
         return self.recorder.call(np.transpose, (self, order), {})
 
     def item(self, *index: Any) -> Any:

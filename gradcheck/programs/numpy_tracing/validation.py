@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
-from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.arithmetics.floating import AS_TRACED
+from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import evaluate
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
@@ -65,6 +65,7 @@ def validated_trace(
     *,
     fresh: tuple[Any, ...] | None = None,
     rng: np.random.Generator,
+    difference: bool = True,
 ) -> Trace:
     """Trace `function(*arguments)` and compare the program with the untraced function.
 
@@ -72,7 +73,7 @@ def validated_trace(
     """
     recorded = trace(function, arguments)
     if variables_of(arguments) and _has_numbers(recorded.outputs):
-        _check_elsewhere(function, recorded, arguments, fresh, rng)
+        _check_elsewhere(function, recorded, arguments, fresh, rng, difference)
     sources = Clones()
     sources.convert(function)
     with preserved([source for source, _ in sources.random_sources]):
@@ -89,6 +90,7 @@ def _check_elsewhere(
     arguments: tuple[Any, ...],
     fresh: tuple[Any, ...] | None,
     rng: np.random.Generator,
+    difference: bool,
 ) -> None:
     """Compare program and function at a second point on the same branches."""
     towards = _perturbed(arguments, rng) if fresh is None else fresh
@@ -106,11 +108,18 @@ def _check_elsewhere(
             continue
         replayed = recorded.replay(point)
         _compare(
-            "the recorded run, repeated at a second point,", replayed, "untraced", untraced, REPETITION_STEPS * unit
+            "the recorded run, repeated at a second point,",
+            replayed,
+            "untraced",
+            untraced,
+            REPETITION_STEPS * unit,
         )
         lowered = _evaluated(recorded, point)
-        _compare("the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit)
-        _check_derivative(function, recorded, point, rng)
+        _compare(
+            "the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit
+        )
+        if difference:
+            _check_derivative(function, recorded, point, rng)
         return
     if broken is not None:
         raise Abstention("no second point near this one takes the same branches", broken.line)

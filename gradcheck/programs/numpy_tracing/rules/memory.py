@@ -209,7 +209,8 @@ def _sliced(memory: Any, pieces: Pieces) -> Any:
         if step < 0:
             backwards.append(axis)
     if any(
-        limit - start != size for start, limit, size in zip(starts, limits, pieces.memory, strict=True)
+        limit - start != size
+        for start, limit, size in zip(starts, limits, pieces.memory, strict=True)
     ) or any(stride != 1 for stride in strides):
         memory = lax.slice(memory, starts, limits, strides)
     return lax.rev(memory, backwards) if backwards else memory
