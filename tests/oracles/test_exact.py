@@ -64,6 +64,12 @@ def softmax_backward_unshifted(x, g):
     return s * g - s * jnp.sum(g * s, 1, keepdims=True)
 
 
+def deep_softmax_backward(x, w, g, slope=1.0):
+    t = jnp.tanh(x)
+    dz = softmax_backward_unshifted(t @ w, g)
+    return dz @ w.T * (slope - t * t), t.T @ dz
+
+
 LABELS = np.array([0, 2, 1, 1])
 
 
@@ -219,6 +225,26 @@ RIGHT_AND_WRONG = {
         cross_entropy_backward,
         {"sum for mean": lambda x, g: cross_entropy_backward(x, g, 1),
          "no cotangent": lambda x, g: cross_entropy_backward(x, 1.0)},
+        (draw(4, 3),),
+    ),
+    "softmax by its logarithm": (
+        softmax,
+        lambda x, g: (lambda s: s * (g - jnp.sum(g * s, 1, keepdims=True)))(
+            jnp.exp(jax.nn.log_softmax(x))
+        ),
+        {"no sum": lambda x, g: g * jnp.exp(jax.nn.log_softmax(x))},
+        (draw(4, 3),),
+    ),
+    "softmax behind tanh, by shift invariance": (
+        lambda x, w: softmax(jnp.tanh(x) @ w),
+        deep_softmax_backward,
+        {"tanh's slope": lambda x, w, g: deep_softmax_backward(x, w, g, slope=1 + 1e-9)},
+        (draw(3, 2), draw(2, 3)),
+    ),
+    "softplus": (
+        jax.nn.softplus,
+        lambda x, g: g * jax.nn.sigmoid(x),
+        {"tanh for sigmoid": lambda x, g: g * jnp.tanh(x)},
         (draw(4, 3),),
     ),
     "sigmoid": (

@@ -1,11 +1,11 @@
 """Residues for exact answers: two rational functions agree at random residues or differ for good.
 
-A value has a residue modulo P; one modulo Q = (P - 1)/2, of the same rational function at other
-random inputs, by which exp is a homomorphism: exp(x) is a random Q-th root of unity to the power
-x mod Q (Wu et al., Mirage, OSDI 2025; "Identity Testing for Circuits with Exponentiation Gates",
-ITCS 2026); and a float64 companion, which decides every comparison. Past one exp the residue modulo
-Q is lost, and exp is a function of which only exp(-z) = 1/exp(z) is known. Functions without
-algebra are keyed hashes of their argument.
+A value has a residue modulo P; one modulo Q = (P - 1)/2, of the same function at other random
+inputs; and a float64 companion, which decides every comparison. exp is a homomorphism: exp(x) modulo
+P is a random Q-th root of unity to the power x modulo Q (Wu et al., Mirage, OSDI 2025; "Identity
+Testing for Circuits with Exponentiation Gates", ITCS 2026). Modulo Q it is a function of which only
+exp(-z) = 1/exp(z) is known, so that exp of exp is no homomorphism of what is inside. Functions
+without algebra are keyed hashes of their argument.
 
 Beside them runs a bound on the degree of numerator and denominator, for the probability that two
 different functions agree.
@@ -14,6 +14,7 @@ different functions agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -108,32 +109,35 @@ class FiniteField(Arithmetic):
     def lift(self, function: Callable[..., Any], discrete: Sequence[bool] = ()) -> Any:
         def lifted(*operands: Any) -> Any:
             values = [o for o in operands if isinstance(o, Residue)]
-            degree = Degree(
-                max((v.degree.above for v in values), default=0),
-                max((v.degree.below for v in values), default=0),
-            )
-            parts = []
-            for k in range(3):
-                chosen = [o[k] if isinstance(o, Residue) else o for o in operands]
-                lost = k == 1 and any(v.exponent is None for v in values)
-                parts.append(None if lost else function(*chosen))
-            if not isinstance(parts[0], list):
-                return _assembled(parts, degree)
-            columns = zip(
-                *([p if p is not None else [None] * len(parts[0]) for p in parts]), strict=True
-            )
-            plain = discrete or (False,) * len(parts[0])
-            return [
-                column[0] if is_plain else _assembled(column, degree)
-                for column, is_plain in zip(columns, plain, strict=True)
+            degree = reduce(wider, (v.degree for v in values), CONSTANT)
+            parts = [
+                function(*(o[k] if isinstance(o, Residue) else o for o in operands))
+                for k in range(3)
             ]
+            if isinstance(parts[0], list):
+                plain = discrete or (False,) * len(parts[0])
+                return [
+                    column[0]
+                    if is_plain
+                    else residue_of(column[0], column[1], column[2], degree, None)
+                    for column, is_plain in zip(zip(*parts, strict=True), plain, strict=True)
+                ]
+            result = residue_of(parts[0], parts[1], parts[2], degree, None)
+            if all(v.factor is None for v in values):
+                return result
+            moved = function(*(_factor(o) if isinstance(o, Residue) else o for o in operands))
+            # A 0 was filled in by the function, for the number 0, whose exp is 1.
+            return result._replace(
+                factor=np.where(moved == 0, 1, moved),
+                factor_degree=reduce(wider, (v.factor_degree for v in values)),
+            )
 
         return lifted
 
     def sum(self, x: Residue, axes: tuple[int, ...]) -> Residue:
         count = int(np.prod([np.shape(x.companion)[axis] for axis in axes], dtype=np.int64))
         residue = np.asarray(np.add.reduce(x.residue, axis=axes)) % P
-        exponent = None if x.exponent is None else np.add.reduce(x.exponent, axis=axes) % Q
+        exponent = np.add.reduce(x.exponent, axis=axes) % Q
         companion = np.add.reduce(x.companion, axis=axes)
         gaps = np.any(x.residue < 0, axis=axes) if self.has_gaps else None
         return residue_of(residue, exponent, companion, of_sum(x.degree, count), gaps)
@@ -141,16 +145,14 @@ class FiniteField(Arithmetic):
     def cumsum(self, x: Residue, axis: int) -> Residue:
         count = np.shape(x.companion)[axis]
         residue = np.cumsum(x.residue, axis) % P
-        exponent = None if x.exponent is None else np.cumsum(x.exponent, axis) % Q
+        exponent = np.cumsum(x.exponent, axis) % Q
         gaps = np.logical_or.accumulate(x.residue < 0, axis) if self.has_gaps else None
         companion = np.cumsum(x.companion, axis)
         return residue_of(residue, exponent, companion, of_sum(x.degree, count), gaps)
 
     def matmul(self, a: Residue, b: Residue) -> Residue:
         residue = modular.matmul(a.residue, b.residue, P)
-        exponent = None
-        if a.exponent is not None and b.exponent is not None:
-            exponent = modular.matmul(a.exponent, b.exponent, Q)
+        exponent = modular.matmul(a.exponent, b.exponent, Q)
         gaps = None
         if self.has_gaps:
             gaps = np.any(a.residue < 0, -1)[..., None] | np.any(b.residue < 0, -2)[..., None, :]
@@ -167,9 +169,7 @@ class FiniteField(Arithmetic):
             np.add.at(out.reshape(-1), where, flat if inside is None else flat[inside])
             return out
 
-        exponent = None
-        if operand.exponent is not None and updates.exponent is not None:
-            exponent = scattered(operand.exponent, updates.exponent) % Q
+        exponent = scattered(operand.exponent, updates.exponent) % Q
         gaps = None
         if self.has_gaps:
             gaps = scattered((operand.residue < 0) + 0, (updates.residue < 0) + 0) > 0
@@ -198,25 +198,38 @@ class FiniteField(Arithmetic):
         return gaps
 
     def _combine(self, a: Residue, b: Residue, ufunc: Any, degree: Degree) -> Residue:
-        exponent = None
-        if a.exponent is not None and b.exponent is not None:
-            exponent = ufunc(a.exponent, b.exponent) % Q
-        residue = ufunc(a.residue, b.residue) % P
-        companion = ufunc(a.companion, b.companion)
-        return residue_of(residue, exponent, companion, degree, self.gaps(a, b))
+        return residue_of(
+            ufunc(a.residue, b.residue) % P,
+            ufunc(a.exponent, b.exponent) % Q,
+            ufunc(a.companion, b.companion),
+            degree,
+            self.gaps(a, b),
+        )
 
     def add(self, a: Residue, b: Residue) -> Residue:
-        return self._combine(a, b, np.add, of_two(a.degree, b.degree))
+        total = self._combine(a, b, np.add, of_two(a.degree, b.degree))
+        if a.factor is None and b.factor is None:
+            return total
+        return total._replace(
+            factor=_factor(a) * _factor(b) % P,
+            factor_degree=of_product(a.factor_degree, b.factor_degree),
+        )
 
     def subtract(self, a: Residue, b: Residue) -> Residue:
-        return self._combine(a, b, np.subtract, of_two(a.degree, b.degree))
+        if a.factor is None and b.factor is None:
+            return self._combine(a, b, np.subtract, of_two(a.degree, b.degree))
+        return self.add(a, self.negate(b))
 
     def multiply(self, a: Residue, b: Residue) -> Residue:
         return self._combine(a, b, np.multiply, of_product(a.degree, b.degree))
 
     def negate(self, a: Residue) -> Residue:
-        exponent = None if a.exponent is None else -a.exponent % Q
-        return residue_of(-a.residue % P, exponent, -a.companion, a.degree, self.gaps(a))
+        gaps = self.gaps(a)
+        negative = residue_of(-a.residue % P, -a.exponent % Q, -a.companion, a.degree, gaps)
+        if a.factor is None:
+            return negative
+        turned = Degree(a.factor_degree.below, a.factor_degree.above)
+        return negative._replace(factor=modular.inverse(a.factor, P), factor_degree=turned)
 
     def divide(self, a: Residue, b: Residue) -> Residue:
         return self.multiply(a, self.inverse(b))
@@ -228,23 +241,21 @@ class FiniteField(Arithmetic):
             # A branch that is not taken may divide by 0; what it gives must not be used.
             self.has_gaps = True
             residue = np.where(by_zero, NO_RESIDUE, residue)
-            exponent = None if exponent is None else np.where(by_zero, 1, exponent)
-        if np.any(residue == 0) or (exponent is not None and np.any(exponent == 0)):
+            exponent = np.where(by_zero, 1, exponent)
+        gaps = None
+        if self.has_gaps:
+            gaps = residue < 0
+            residue, exponent = np.where(gaps, 1, residue), np.where(gaps, 1, exponent)
+        if np.any(residue == 0) or np.any(exponent == 0):
             raise Redraw("a divisor is 0 at these residues")
-        gaps = residue < 0 if self.has_gaps else None
-        if gaps is not None:
-            residue = np.where(gaps, 1, residue)
-            exponent = None if exponent is None else np.where(exponent == 0, 1, exponent)
         return residue_of(
-            modular.inverse(np.asarray(residue), P),
-            None if exponent is None else modular.inverse(np.asarray(exponent), Q),
+            modular.inverse(residue, P),
+            modular.inverse(exponent, Q),
             1 / b.companion,
             Degree(b.degree.below, b.degree.above),
             gaps,
         )
 
 
-def _assembled(parts: Sequence[Any], degree: Degree) -> Residue:
-    residue, exponent, companion = parts
-    exponent = None if exponent is None else np.asarray(exponent)
-    return Residue(np.asarray(residue), exponent, np.asarray(companion), degree)
+def _factor(value: Residue) -> Array:
+    return np.ones_like(value.residue) if value.factor is None else value.factor

@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["P", "Q", "hashed", "inverse", "matmul", "power", "powers_of", "root_power"]
+__all__ = [
+    "P",
+    "Q",
+    "exponential_hash",
+    "hashed",
+    "inverse",
+    "logarithmic_hash",
+    "matmul",
+    "odd_hash",
+    "power",
+    "powers_of",
+    "root_hash",
+    "root_power",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -74,8 +87,8 @@ def root_power(tables: list[Array], exponent: Array) -> Array:
     return np.asarray(lower * high[exponent >> 2 * WINDOW_BITS] % P)
 
 
-def hashed(x: Array, key: int) -> Array:
-    """Return a residue modulo P that looks random, the same for the same entry and key.
+def hashed(x: Array, key: int, modulus: int) -> Array:
+    """Return a residue that looks random, the same for the same entry and key.
 
     The finaliser of splitmix64: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number
     generators".
@@ -84,4 +97,36 @@ def hashed(x: Array, key: int) -> Array:
         z = x.astype(np.uint64) + np.uint64(key)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) % np.uint64(P)).astype(np.int64)
+    return ((z ^ (z >> np.uint64(31))) % np.uint64(modulus)).astype(np.int64)
+
+
+def odd_hash(x: Array, key: int, modulus: int) -> Array:
+    """Return an unknown f(x) with f(-x) = -f(x)."""
+    mirrored = x > modulus // 2
+    value = hashed(np.where(mirrored, modulus - x, x), key, modulus)
+    return np.where(x == 0, 0, np.where(mirrored, -value % modulus, value))
+
+
+def exponential_hash(x: Array, key: int, modulus: int) -> Array:
+    """Return an unknown f(x), not 0, with f(-x) = 1/f(x)."""
+    mirrored = x > modulus // 2
+    value = np.maximum(hashed(np.where(mirrored, modulus - x, x), key, modulus), 1)
+    value = np.where(mirrored, inverse(value, modulus), value)
+    return np.where(x == 0, 1, value)
+
+
+def logarithmic_hash(x: Array, key: int, modulus: int) -> Array:
+    """Return an unknown f(x) with f(1/x) = -f(x)."""
+    turned = inverse(np.maximum(x, 1), modulus)
+    mirrored = turned < x
+    value = hashed(np.where(mirrored, turned, x), key, modulus)
+    return np.where(x == 1, 0, np.where(mirrored, -value % modulus, value))
+
+
+def root_hash(x: Array, key: int, modulus: int) -> Array:
+    """Return an unknown f(x), not 0 but at 0, with f(1/x) = 1/f(x)."""
+    turned = inverse(np.maximum(x, 1), modulus)
+    mirrored = turned < x
+    value = np.maximum(hashed(np.where(mirrored, turned, x), key, modulus), 1)
+    value = np.where(mirrored, inverse(value, modulus), value)
+    return np.where(x <= 1, x, value)

@@ -48,15 +48,19 @@ class Residue(NamedTuple):
 
     Attributes:
         residue: modulo P, int64; NO_RESIDUE for what has none.
-        exponent: modulo Q at inputs of its own, int64; None past an exp.
+        exponent: modulo Q at inputs of its own, int64.
         companion: the number in float64.
-        degree: of all entries.
+        degree: of all entries, modulo either prime.
+        factor: exp of the value is root^exponent times this residue modulo P; None for 1.
+        factor_degree: of the factor.
     """
 
     residue: Array
-    exponent: Array | None
+    exponent: Array
     companion: Array
     degree: Degree
+    factor: Array | None = None
+    factor_degree: Degree = CONSTANT
 
 
 @dataclass
@@ -84,11 +88,12 @@ class Draw:
 
 
 def residue_of(
-    residue: Array, exponent: Array | None, companion: Array, degree: Degree, gaps: Array | None
+    residue: Array, exponent: Array, companion: Array, degree: Degree, gaps: Array | None
 ) -> Residue:
+    """Put a value together; where `gaps` say so it has no residue."""
     if gaps is not None:
         residue = np.where(gaps, NO_RESIDUE, residue)
-    return Residue(np.asarray(residue), exponent, np.asarray(companion), degree)
+    return Residue(np.asarray(residue), np.asarray(exponent), np.asarray(companion), degree)
 
 
 def wider(a: Degree, b: Degree) -> Degree:
