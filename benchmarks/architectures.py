@@ -31,6 +31,7 @@ from gradcheck.checks.check import Bench
 from gradcheck.checks.gradient import GradientCheck
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.finite_differences import FiniteDifferences
+from gradcheck.oracles.programs import Programs
 from gradcheck.programs.compat import enable_x64
 from gradcheck.rules import Point
 from gradcheck.verdicts import PROFILES
@@ -74,8 +75,8 @@ def main() -> None:
     ways = {
         "eager jax.grad + allclose": plain_check(lambda f: f),
         "jitted jax.grad + allclose": plain_check(jax.jit),
-        "gradcheck, autodiff alone": our_check(Autodiff()),
-        "gradcheck, all evidence": our_check(Autodiff(), FiniteDifferences()),
+        "gradcheck, autodiff alone": our_check(Autodiff(Programs())),
+        "gradcheck, all evidence": our_check(Autodiff(Programs()), FiniteDifferences()),
     }
     drawn = draw_points(count + 1)
     times: dict[str, list[float]] = {way: [] for way in ways}

@@ -21,7 +21,7 @@ from gradcheck.errors import BackwardError, RuleError
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
 
-__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "claim_at"]
+__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "by_leaf", "claim_at"]
 
 Pullback = Callable[[Any], Any]
 
@@ -104,11 +104,16 @@ class Rule:
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
                 raise BackwardError(f"{self.name}: {what}, where its forward runs") from error
-            return self._gradients_by_input(raw, inputs)
+            return self.gradients_by_input(raw, inputs)
 
         return output, pullback
 
-    def _gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return one gradient per input out of what the backward returned, in any of its forms.
+
+        Raises:
+            RuleError: the gradients cannot be told apart.
+        """
         names = self.input_names
         if isinstance(raw, dict) and set(raw) <= set(names):
             return tuple(raw.get(name) for name in names)
@@ -183,10 +188,30 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     if point.cotangent is None:
         point = replace(point, cotangent=trees.map_leaves(np.ones_like, output))
     gradients = pullback(point.copy().cotangent)
-    variables: list[Variable] = []
-    for name, value, gradient in zip(rule.input_names, point.inputs, gradients, strict=True):
-        variables += _variables_of(rule, name, value, gradient)
+    claims = by_leaf(rule, point.inputs, gradients)
+    variables = [
+        Variable(path, np.asarray(value), _claimed(rule, path, claims[path]))
+        for name, tree in zip(rule.input_names, point.inputs, strict=True)
+        for path, value in trees.leaves(tree, name)
+        if trees.is_variable(value)
+    ]
     return Claim(point, output, tuple(variables))
+
+
+def by_leaf(rule: Rule, inputs: tuple[Any, ...], gradients: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the gradient of each leaf of the inputs by its path; None where there is none.
+
+    Raises:
+        RuleError: a gradient is not in the containers of its input.
+    """
+    found: dict[str, Any] = {}
+    for name, value, gradient in zip(rule.input_names, inputs, gradients, strict=True):
+        paths = [path for path, _ in trees.leaves(value, name)]
+        if gradient is None:
+            found |= dict.fromkeys(paths)
+        else:
+            found |= zip(paths, _matching_parts(rule, name, value, gradient), strict=True)
+    return found
 
 
 def has_variables(tree: Any) -> bool:
@@ -218,21 +243,8 @@ def _what_raised(function: str, inputs: tuple[Any, ...], error: Exception) -> st
     return f"its {function} raised {type(error).__name__} at {describe(inputs)}: {error}"
 
 
-def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Variable]:
-    parts = trees.leaves(value, name)
-    if gradient is None:
-        claims: list[Any] = [None] * len(parts)
-    else:
-        claims = _matching_parts(rule, name, value, gradient)
-    return [
-        Variable(
-            path,
-            np.asarray(part),
-            None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim),
-        )
-        for (path, part), claim in zip(parts, claims, strict=True)
-        if trees.is_variable(part)
-    ]
+def _claimed(rule: Rule, path: str, claim: Any) -> NDArray[Any] | None:
+    return None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim)
 
 
 def _matching_parts(rule: Rule, name: str, value: Any, gradient: Any) -> list[Any]:

@@ -16,7 +16,9 @@ from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.evidence import Oracle
+from gradcheck.oracles.extended import Extended
 from gradcheck.oracles.finite_differences import FiniteDifferences
+from gradcheck.oracles.programs import Programs
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.reproduction import describe_case, reproduce
 from gradcheck.rules import Point, Rule
@@ -163,7 +165,10 @@ def verify_at(
 
 
 def _oracles(trace: bool) -> tuple[Oracle, ...]:
-    return (Autodiff(), FiniteDifferences()) if trace else (FiniteDifferences(),)
+    if not trace:
+        return (FiniteDifferences(),)
+    programs = Programs()
+    return Extended(programs), Autodiff(programs), FiniteDifferences()
 
 
 def _failed(

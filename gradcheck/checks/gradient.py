@@ -89,9 +89,9 @@ class GradientCheck:
         diagnosis = explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
         wrong, size = judgement.count(Decision.WRONG), judgement.decisions.size
-        entries = f"{wrong} of {size} {'entry' if size == 1 else 'entries'}"
+        counts = f"{wrong} of {size} {'entry' if size == 1 else 'entries'}"
         array = f"{variable.path} {list(variable.value.shape)}"
-        headline = f"{rule.name}: the gradient of {array} is wrong in {entries}; worst is {entry}"
+        headline = f"{rule.name}: the gradient of {array} is wrong in {counts}; worst is {entry}"
         lines = [
             headline,
             f"    claimed  {_number(claimed)}",

@@ -49,16 +49,20 @@ def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
         try:
             program, output = jax.make_jaxpr(flat, return_shape=True)(*variables_of(arguments))
         except Exception as error:
-            raise Abstention(f"the code does not run on JAX arrays ({_first_line(error)})") from error
+            raise Abstention(
+                f"the code does not run on JAX arrays ({_first_line(error)})"
+            ) from error
     return program, jax.tree_util.tree_structure(output)
 
 
-def pullback_of(program: Any) -> Any:
+def pullback_of(program: Any, outputs: int | None = None) -> Any:
     """Differentiate a program by JAX: the ClosedJaxpr of (*inputs, *cotangents) to gradients.
 
     Args:
         program: a ClosedJaxpr from floating arrays to arrays; a cotangent has the shape and dtype
             of its output.
+        outputs: how many of the program's outputs are differentiated, from the first; the others
+            follow the gradients as they are. None for all.
 
     Raises:
         Abstention: JAX cannot differentiate the program; the reason quotes what it raised.
@@ -69,12 +73,16 @@ def pullback_of(program: Any) -> Any:
     run = core.jaxpr_as_fun(program)
     inputs, outputs = (
         [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        for avals in (program.in_avals, program.out_avals)
+        for avals in (program.in_avals, program.out_avals[:outputs])
     )
 
     def gradients(primals: list[Any], cotangents: list[Any]) -> Any:
-        _, pullback = jax.vjp(lambda *values: tuple(run(*values)), *primals)
-        return pullback(tuple(cotangents))
+        def split(*values: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            results = tuple(run(*values))
+            return results[: len(cotangents)], results[len(cotangents) :]
+
+        _, pullback, others = jax.vjp(split, *primals, has_aux=True)
+        return pullback(tuple(cotangents)), others
 
     with enable_x64():
         try:
