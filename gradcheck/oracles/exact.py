@@ -3,7 +3,8 @@
 Both are evaluated at random residues modulo a prime. The same rational function agrees always;
 different ones with a probability of at most degree/prime in each draw (DeMillo and Lipton 1978;
 Schwartz 1980; Zippel 1979). A certificate is an identity on one cell, the branch pattern of the
-point, off a null set: it says nothing of ties, zeros, overflow, precision or state. A mismatch says
+point, off a null set: it says nothing of ties, zeros, overflow, precision or state, and an exp that
+underflows at the point counts as the 0 that masks mean by it. A mismatch says
 that the programs differ as rational functions of what the finite field knows, and must be confirmed
 by numbers: tanh(x) = 2 sigmoid(2x) - 1 deep in a network is no rational identity.
 """

@@ -279,6 +279,12 @@ RIGHT_AND_WRONG = {
          "scale twice": lambda *a: attention_backward(*a, scale=1 / 3)},
         (draw(4, 3), draw(4, 3), draw(4, 2)),
     ),
+    "attention masked by a large number": (
+        lambda x: softmax(jnp.where(MASK, x, -1e9)),
+        lambda x, g: softmax_backward(jnp.where(MASK, x, -1e9), g),
+        {"no sum": lambda x, g: softmax(jnp.where(MASK, x, -1e9)) * g},
+        (draw(4, 4),),
+    ),
     "lstm step": (
         lstm,
         lstm_backward,

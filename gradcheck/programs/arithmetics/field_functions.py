@@ -152,11 +152,12 @@ class FieldFunctions:
         degree = Degree(1, 1)
         if x.factor is not None:
             residue, degree = residue * x.factor % P, of_product(degree, x.factor_degree)
-        result = residue_of(residue, exponent, np.exp(x.companion), degree, self.field.gaps(x))
-        if not self.field.has_gaps:
+        companion = np.exp(x.companion)
+        result = residue_of(residue, exponent, companion, degree, self.field.gaps(x))
+        # What underflows, exp(-inf) or exp(-1e9), is the 0 that a mask means by it.
+        masked = companion == 0
+        if not np.any(masked):
             return result
-        # exp(-inf) is the 0 that a mask means by it.
-        masked = x.companion == -np.inf
         return result._replace(
             residue=np.where(masked, 0, result.residue), exponent=np.where(masked, 0, exponent)
         )

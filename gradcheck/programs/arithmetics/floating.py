@@ -49,7 +49,8 @@ class Floating(Arithmetic):
         self.precision = precision
         self.name = precision or "as traced"
         self._dtype = None if precision is None else _dtype(precision)
-        self._complex = np.dtype(np.complex128 if precision == "float64" else np.complex64)
+        wide = precision in ("float64", "complex128")
+        self._complex = np.dtype(np.complex128 if wide else np.complex64)
 
     def dtype(self, traced: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype that stands for `traced` in this arithmetic."""
