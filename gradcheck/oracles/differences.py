@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.kinks import level_jumps, merged, near_kink, one_sided
-from gradcheck.oracles.window_search import NOISE_SPREAD, SUSPICIOUS, WindowSearch
+from gradcheck.oracles.window_search import NOISE_SPREAD, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
 __all__ = ["Derivative", "OneSided", "Status", "estimate_derivative"]
@@ -156,14 +156,8 @@ def _examine(search: WindowSearch, jitter: float) -> Derivative:
     window = search.run(jitter)
     if window is not None and 0.0 in search.limits:
         return _at_an_edge(window, search.limits, "0 is an end of the declared domain")
-    if window is not None and window.low < 0 < window.high:
-        if (
-            window.relative_bound <= SUSPICIOUS
-            or window.flat
-            or search.satisfied_by(window)
-            or search.credible_noise
-        ):
-            return _smooth(window, search.windows)
+    if window is not None and window.low < 0 < window.high and search.convinced_by(window):
+        return _smooth(window, search.windows)
     return _examine_sides(search, window, jitter)
 
 

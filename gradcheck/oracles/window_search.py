@@ -118,6 +118,15 @@ class WindowSearch:
             return window.relative_bound <= SATISFACTORY
         return window.bound <= self.target
 
+    def convinced_by(self, window: Window) -> bool:
+        """Whether nothing about `window`, or about those within it, speaks of a kink."""
+        return (
+            window.flat
+            or window.relative_bound <= SUSPICIOUS
+            or self.satisfied_by(window)
+            or self.credible_noise
+        )
+
     @property
     def best(self) -> Window:
         """The window with the smallest bound among those that no narrower window contradicts."""
