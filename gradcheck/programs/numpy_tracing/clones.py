@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcheck.programs.numpy_tracing.origins import is_library, is_users
+from gradcheck.programs.numpy_tracing.origins import is_library, is_own, is_users
 from gradcheck.programs.numpy_tracing.shims import RandomSource, numpy_function, stand_ins
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class Clones:
         return self._remember(function, self._rebuilt(function))
 
     def _rebuilt(self, function: types.FunctionType) -> types.FunctionType:
-        is_private = is_users(function.__globals__) or is_library(
-            function.__globals__.get("__name__", "")
+        is_private = not is_own(function.__globals__) and (
+            is_users(function.__globals__) or is_library(function.__globals__.get("__name__", ""))
         )
         names = self._private_globals(function.__globals__) if is_private else function.__globals__
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
@@ -239,7 +239,10 @@ class Clones:
 
     def _class(self, original: type) -> type:
         kept = (BaseException, enum.Enum)
-        if not is_users(_home(original)) or issubclass(original, kept) or not _has_code(original):
+        home = _home(original)
+        if not is_users(home) or issubclass(original, kept) or not _has_code(original):
+            return original
+        if is_own(home) and home.get(original.__name__) is original:
             return original
         slots = original.__dict__.get("__slots__", ())
         left_out = {"__dict__", "__weakref__", *((slots,) if isinstance(slots, str) else slots)}

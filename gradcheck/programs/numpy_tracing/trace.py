@@ -44,15 +44,6 @@ class Trace:
     _arguments: Any
     _results: tuple[Any, ...]
 
-    def program_of(self, outputs: slice) -> Any:
-        """Return the ClosedJaxpr of some of the outputs, followed by what the guards test.
-
-        With the tested values among its outputs, a program that is made of this one, such as its
-        pullback, still computes them, and whoever evaluates it sees the decisions behind them.
-        """
-        tested = tuple(guard.ref for guard in self.guards)
-        return lower(self._tape, (*self._results[outputs], *tested))
-
     @property
     def guards(self) -> tuple[Guard, ...]:
         """The values that decided the course of the run, each with its outcome and line."""

@@ -34,8 +34,9 @@ APPROACHES = (1.0, 0.1, 1e-2, 1e-4, 1e-6)
 branches of the first. The smallest still moves every input by thousands of its rounding errors."""
 
 PERTURBATION = 0.3
-"""Size of the random change that makes a fresh point where the caller gives none, relative to the
-largest magnitude of each input array, and absolute for an array of zeros."""
+"""Size of the random change that makes a fresh point where the caller gives none, relative to each
+number, so that most signs and domains are kept; a zero moves by that part of the array's largest
+magnitude, or of 1."""
 
 ROUNDING_STEPS = 2**14
 """Rounding errors, of the largest magnitude in an output, by which two evaluations of the same
@@ -235,7 +236,8 @@ def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[An
     def moved(leaf: Any) -> Any:
         if not trees.is_variable(leaf):
             return leaf
-        size = float(np.max(np.abs(leaf), initial=0)) or 1.0
+        largest = float(np.max(np.abs(leaf), initial=0)) or 1.0
+        size = np.where(leaf == 0, largest, np.abs(leaf))
         return np.asarray(leaf + PERTURBATION * size * rng.normal(size=leaf.shape), leaf.dtype)[()]
 
     return trees.map_leaves(moved, arguments)  # type: ignore[no-any-return]
