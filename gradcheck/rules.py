@@ -58,6 +58,7 @@ class Rule:
         primal: the forward alone: a tuple of inputs to the output.
         linearise: a tuple of inputs to the pair (output, pullback), running the user's code.
         functions: the user's functions, forward first, for tracing and for source lines.
+        defaults: the values of the last inputs where a draw leaves them out.
         contract: the named dimensions, or None where `inputs=` or `points=` draw the inputs.
         inputs: the user's `inputs=fn(rng)`, or None.
         points: the user's Hypothesis strategy of tuples of inputs, or None.
@@ -70,12 +71,20 @@ class Rule:
     primal: Callable[[tuple[Any, ...]], Any]
     linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
     functions: tuple[Callable[..., Any], ...]
+    defaults: tuple[Any, ...] = ()
     contract: Contract | None = None
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     points: Any = None
     scalar: bool = False
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
+
+    def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""
+        missing = len(self.input_names) - len(inputs)
+        if not 0 <= missing <= len(self.defaults):
+            return None
+        return (*inputs, *self.defaults[len(self.defaults) - missing :])
 
     def vjp(self, inputs: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
         """Run the user's forward; return its output and the pullback, one gradient per input.

@@ -140,11 +140,13 @@ def verify_at(
     _require_rule(rule)
     settings = replace(_profile(profile, 1), needed=1)
     point = point if isinstance(point, Point) else Point(tuple(point))
-    if len(point.inputs) != len(rule.input_names):
+    completed = rule.completed(point.inputs)
+    if completed is None:
         raise UsageError(
             f"the point has {len(point.inputs)} inputs, rule {rule.name!r} takes {len(rule.input_names)}: "
             f"{', '.join(rule.input_names)}"
         )
+    point = replace(point, inputs=completed)
     _require_domain(rule, point)
     started = time.monotonic()
     results, reproduction = [], ""

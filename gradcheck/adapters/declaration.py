@@ -54,7 +54,7 @@ def declare(
             f"gradcheck.{kind}: inputs= is {inputs!r}; it takes a function of a numpy Generator that "
             "returns the tuple of inputs"
         )
-    contract = None
+    contract, defaults = None, ()
     if inputs is None and points is None:
         contract = make_contract(
             forward,
@@ -72,7 +72,7 @@ def declare(
             "are; keep one of them"
         )
     else:
-        names = _parameter_names(kind, forward)
+        names, defaults = _parameters(kind, forward)
     name: str = options.get("name") or getattr(forward, "__name__", kind)
     return Rule(
         name=name,
@@ -82,6 +82,7 @@ def declare(
         linearise=linearise,
         functions=tuple(functions.values()),
         contract=contract,
+        defaults=defaults,
         inputs=inputs,
         points=points,
         scalar=scalar,
@@ -90,8 +91,8 @@ def declare(
     )
 
 
-def _parameter_names(kind: str, forward: Callable[..., Any]) -> tuple[str, ...]:
-    """Name the inputs by the forward's positional parameters without a default."""
+def _parameters(kind: str, forward: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Return the names of the forward's positional parameters, and the defaults of the last ones."""
     import inspect
 
     try:
@@ -100,14 +101,18 @@ def _parameter_names(kind: str, forward: Callable[..., Any]) -> tuple[str, ...]:
         raise ContractError(
             f"gradcheck.{kind}: the parameters of {forward!r} cannot be read; wrap it in a def"
         ) from error
-    names = [
-        parameter.name
+    positional = [
+        parameter
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters) or not names:
+    if (
+        any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+        or not positional
+    ):
         raise ContractError(
             f"gradcheck.{kind}: the inputs of {getattr(forward, '__name__', forward)!r} have no names; "
             "give it one parameter per input"
         )
-    return tuple(names)
+    defaults = [item.default for item in positional if item.default is not item.empty]
+    return tuple(item.name for item in positional), tuple(defaults)

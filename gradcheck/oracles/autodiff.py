@@ -32,23 +32,36 @@ class Autodiff:
         self.programs = programs
 
     def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
-        """Return the true gradient of every variable of `claim`, with its rounding error bound."""
+        """Return the true gradient of every variable of `claim`, with its rounding error bound.
+
+        Where the forward draws random numbers, the claim is that of the recorded run, whose numbers
+        the true gradient has as well.
+        """
         decisions: list[Decision] = []
         try:
             traced = self.programs.at(rule, claim, rng)
-            values, _ = traced.arguments(claim)
+            values, for_claimed = traced.arguments(claim)
             found = evaluate(
                 traced.true,
                 [rounded(value) for value in values],
                 RUNNING_ERROR,
                 decisions=decisions,
             )
+            recorded: dict[str, Any] = {}
+            if traced.random:
+                if traced.claimed is None:
+                    raise Abstention(f"the forward is random, and {traced.reason}")
+                recorded = dict(
+                    zip(traced.paths, evaluate(traced.claimed, for_claimed), strict=False)
+                )
         except Abstention as abstention:
             return Evidence(self.name, abstention=str(abstention))
         kinks = kinks_among(decisions)
         entries = {
             variable.path: Entries(
-                np.asarray(true), np.full(np.shape(true), np.inf) if kinks else np.asarray(error)
+                np.asarray(true),
+                np.full(np.shape(true), np.inf) if kinks else np.asarray(error),
+                recorded.get(variable.path),
             )
             for variable, (true, error) in zip(claim.variables, found, strict=False)
         }

@@ -15,6 +15,7 @@ from gradcheck.oracles.autodiff import kinks_among
 from gradcheck.oracles.evidence import Entries, Evidence
 from gradcheck.oracles.programs import Programs
 from gradcheck.programs.arithmetics.extended import EXTENDED
+from gradcheck.programs.arithmetics.running_error import UNIT_ROUNDOFF
 from gradcheck.programs.evaluation import Decision, evaluate
 from gradcheck.rules import Claim, Rule
 
@@ -27,6 +28,11 @@ LARGEST_INPUT = 64 * 64
 CONSTANT_ROUNDINGS = 8
 """Roundings that a constant may carry: `1 / np.sqrt(d)` is the result of two, a table of weights of a
 few more, and forward and backward may have computed it in different ways."""
+
+
+FLOAT_ROUNDINGS = 8
+"""Roundings of float64 that the claim may be off by, relative to the true value: `x` for
+log(1 + exp(x)) beyond 40 is no error, though wider numbers tell the two apart."""
 
 
 class Extended:
@@ -59,7 +65,7 @@ class Extended:
         for path, (claimed, loss) in zip(traced.paths, claims, strict=False):
             true, error = true_of[path]
             bound = np.full(np.shape(error), np.inf) if kinks else CONSTANT_ROUNDINGS * error
-            entries[path] = Entries(
-                np.asarray(true), bound, np.asarray(claimed), CONSTANT_ROUNDINGS * np.asarray(loss)
-            )
+            allowed = CONSTANT_ROUNDINGS * np.asarray(loss)
+            allowed = allowed + FLOAT_ROUNDINGS * UNIT_ROUNDOFF * np.abs(true)
+            entries[path] = Entries(np.asarray(true), bound, np.asarray(claimed), allowed)
         return Evidence(self.name, entries, reason=f"{self.name}: {kinks}" if kinks else "")

@@ -48,6 +48,11 @@ class Traced:
     reason: str
     trace: Trace | None
 
+    @property
+    def random(self) -> bool:
+        """Whether the run that was recorded drew random numbers; no other run draws them again."""
+        return self.trace is not None and self.trace.random
+
     def arguments(self, claim: Claim) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Return the arrays that `true` and `claimed` take at the claim's point."""
         inputs, cotangents = variables_of(claim.point.inputs), variables_of(claim.point.cotangent)
@@ -86,7 +91,7 @@ class Programs:
                 self._kept.move_to_end(key)
                 return traced
         traced = _trace(rule, claim, rng)
-        if traced.trace is None or not traced.trace.random:
+        if not traced.random:
             self._kept.setdefault(key, []).append(traced)
             if len(self._kept) > CACHED_ARCHITECTURES:
                 self._kept.popitem(last=False)
