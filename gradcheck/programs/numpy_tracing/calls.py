@@ -98,13 +98,13 @@ def _ufunc_call(
         inputs = tuple(packed(recorder, part) for part in inputs)
     if contains_traced(keywords):
         keywords = recorder.concrete(keywords)
+    is_covered = ufunc in LOOPS or ufunc in ENTRIES
+    if not is_covered and any(_depends(recorder, part) for part in inputs):
+        recorder.stop(f"{name_of(ufunc)} is not covered")
     result = ufunc(*(unwrap(part) for part in inputs), **keywords)
     operands = tuple(recorder.operand(part) for part in inputs)
-    if refs_in(operands):
-        if ufunc not in LOOPS and ufunc not in ENTRIES:
-            recorder.stop(f"{name_of(ufunc)} is not covered")
-        for setting in ("order", "casting", "subok"):
-            keywords.pop(setting, None)
+    for setting in ("order", "casting", "subok"):
+        keywords.pop(setting, None)
     new = recorder.emit(ufunc, operands, keywords, result)
     if out is None:
         if where is not True and (refs_in(operands) or isinstance(where, Traced)):
@@ -113,6 +113,10 @@ def _ufunc_call(
     return deliver(
         recorder, new, out[0] if isinstance(out, tuple) and len(out) == 1 else out, where
     )
+
+
+def _depends(recorder: Recorder, value: Any) -> bool:
+    return isinstance(value, Traced) and not recorder.is_constant(value)
 
 
 def deliver(recorder: Recorder, new: Any, out: Any, where: Any = True) -> Any:
@@ -125,9 +129,7 @@ def deliver(recorder: Recorder, new: Any, out: Any, where: Any = True) -> Any:
             part if target is None else target for target, part in zip(out, new, strict=True)
         )
     if not isinstance(out, TracedArray):
-        if contains_traced(new) and not all(
-            recorder.is_constant(part) for part in (new, where) if isinstance(part, Traced)
-        ):
+        if _depends(recorder, new) or _depends(recorder, where):
             recorder.stop("the result is written into an array that the trace does not know")
         np.copyto(out, unwrap(new), where=unwrap(where))
         return out

@@ -251,11 +251,12 @@ class Clones:
         try:
             namespace = {key: self._member(value) for key, value in names.items()}
             metaclass: Any = type(original)
-            copied = metaclass(original.__name__, bases, namespace)
+            copied: type = metaclass(original.__name__, bases, namespace)
         except Exception:  # a class that resists copying runs as it is; what it makes is plain
             return original
         copied.__qualname__ = original.__qualname__
-        return self._remember(original, copied)  # type: ignore[no-any-return]
+        self._remember(original, copied)
+        return copied
 
     def _member(self, value: Any) -> Any:
         return value if isinstance(value, types.MemberDescriptorType) else self._copy(value)
