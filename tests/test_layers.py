@@ -1,6 +1,5 @@
 """Layers in plain NumPy, as people write them: the right ones pass, each of three wrong ones fails."""
 
-import numpy as np
 import pytest
 
 import gradcheck

@@ -73,9 +73,9 @@ def declare(
         )
     else:
         names, defaults = _parameters(kind, forward)
-    name: str = options.get("name") or getattr(forward, "__name__", kind)
+    own_name: str = getattr(forward, "__name__", kind)
     return Rule(
-        name=name,
+        name=options.get("name") or own_name,
         kind=kind,
         input_names=names,
         primal=primal,

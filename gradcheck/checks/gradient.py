@@ -57,8 +57,8 @@ class GradientCheck:
             dict.fromkeys(reason for item in judgements.values() for reason in item.reasons)
         )
         notes = tuple(
-            f"the gradient of {variable.path} is right on paper, and loses digits in float64 that the "
-            "true derivative keeps"
+            f"the gradient of {variable.path} is right on paper, and loses digits in float64 that "
+            "the true derivative keeps"
             for variable in compared
             if np.any(judgements[variable.path].inaccurate)
         )
@@ -127,7 +127,7 @@ class GradientCheck:
         )
 
 
-INACCURATE = "right on paper, inaccurate in float64: the backward cancels digits that the true derivative keeps"
+INACCURATE = "right on paper, inaccurate in float64: the backward loses digits that the truth keeps"
 
 REASONS_TOLD = 3
 """How many reasons for undecided entries a sentence carries; the report lists them all."""

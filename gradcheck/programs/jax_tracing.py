@@ -71,7 +71,7 @@ def pullback_of(program: Any, outputs: int | None = None) -> Any:
     from jax.extend import core
 
     run = core.jaxpr_as_fun(program)
-    inputs, outputs = (
+    inputs, results = (
         [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
         for avals in (program.in_avals, program.out_avals[:outputs])
     )
@@ -86,7 +86,7 @@ def pullback_of(program: Any, outputs: int | None = None) -> Any:
 
     with enable_x64():
         try:
-            return jax.make_jaxpr(gradients)(inputs, outputs)
+            return jax.make_jaxpr(gradients)(inputs, results)
         except Exception as error:
             raise Abstention(
                 f"JAX cannot differentiate the forward ({_first_line(error)})"
