@@ -83,7 +83,7 @@ def run_by_xla(primitive: Any, parameters: dict[str, Any], arguments: tuple[Any,
     """Apply one primitive eagerly by XLA and return its results as a list."""
     with enable_x64():
         bound = primitive.get_bind_params(parameters)
-        # Version 0.7 dropped the list of sub-functions from what get_bind_params returns.
+        # Some versions return sub-functions beside the parameters, others the parameters alone.
         functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
         results = primitive.bind(*functions, *arguments, **keywords)
     return list(results) if primitive.multiple_results else [results]
