@@ -752,6 +752,21 @@ def unused_and_dead_code(x):
     return y * x[0]
 
 
+@abstains("read-only")
+def write_to_the_real_part(x):
+    z = x + 1j * x
+    z.real[0] = 5.0
+    return z * 2
+
+
+@right
+def real_part_of_real_numbers_is_a_view(x):
+    y = x * 1.0
+    y.real[0] = 5.0
+    np.real(y)[1] += 1
+    return y * np.imag(x + 2j * x)
+
+
 @abstains("shows one element several times")
 def write_to_overlapping_windows(x):
     y = x[:, 0] * 1.0
@@ -783,3 +798,53 @@ def sequence_of_scalars(x):
 @abstains("raised ZeroDivisionError")
 def raises(x):
     return x / (1 // 0)
+
+
+@right
+def constants_through_uncovered_functions(x):
+    order = np.arange(4)
+    np.random.shuffle(order)
+    lookup = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.fill_diagonal(lookup, 7.0)
+    chosen = np.random.choice(lookup.ravel(), size=3)
+    window = np.hanning(5)[1:4] + np.fft.rfft(chosen).real.sum()
+    return x[order] * chosen + window + np.choose([0, 1, 1], [lookup[0, 0], window])
+
+
+@right
+def own_reverse_mode(x):
+    class Value:
+        def __init__(self, data, parents=(), backward=lambda g: ()):
+            self.data, self.parents, self.backward, self.grad = data, parents, backward, 0.0
+
+        def __add__(self, other):
+            return Value(self.data + other.data, (self, other), lambda g: (g, g))
+
+        def __mul__(self, other):
+            return Value(
+                self.data * other.data, (self, other), lambda g: (g * other.data, g * self.data)
+            )
+
+        def tanh(self):
+            t = np.tanh(self.data)
+            return Value(t, (self,), lambda g: (g * (1 - t**2),))
+
+        def run(self):
+            order, seen = [], set()
+
+            def visit(value):
+                if value not in seen:
+                    seen.add(value)
+                    for parent in value.parents:
+                        visit(parent)
+                    order.append(value)
+
+            visit(self)
+            self.grad = np.ones_like(self.data)
+            for value in reversed(order):
+                for parent, g in zip(value.parents, value.backward(value.grad), strict=True):
+                    parent.grad = parent.grad + g
+
+    leaf = Value(x)
+    ((leaf * leaf + leaf).tanh() * leaf).run()
+    return leaf.grad

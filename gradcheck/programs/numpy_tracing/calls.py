@@ -186,10 +186,21 @@ def call(
         return recorder.adopt(
             function(*recorder.concrete(arguments), **recorder.concrete(keywords))
         )
+    if not any(_depends(recorder, value) for value in _leaves((*arguments, *keywords.values()))):
+        return _call_on_constants(recorder, function, arguments, keywords)
     implementation = getattr(function, "_implementation", function)
     if not isinstance(implementation, FunctionType):
         recorder.stop(f"{name_of(function)} is not covered")
     return recorder.clones.of_library(implementation)(*arguments, **keywords)
+
+
+def _call_on_constants(
+    recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    for value in _leaves((*arguments, *keywords.values())):
+        if isinstance(value, TracedArray):  # the function may write to its memory
+            value.buffer.version += 1
+    return recorder.adopt(function(*unwrap(arguments), **unwrap(keywords)))
 
 
 def _call_entry(

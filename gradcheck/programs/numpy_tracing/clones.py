@@ -194,7 +194,11 @@ class Clones:
     def _method(self, method: types.MethodType) -> Any:
         if isinstance(method.__self__, (np.random.Generator, np.random.RandomState)):
             if method.__self__ is GLOBAL_RANDOM_STATE:
-                return self._library_function(method)
+                recorder = self._recorder
+                source = (
+                    method.__self__ if recorder is None else RandomSource(method.__self__, recorder)
+                )
+                return getattr(source, method.__name__)
             return getattr(self._copy(method.__self__), method.__name__)
         return types.MethodType(self._copy(method.__func__), self._copy(method.__self__))
 
@@ -237,7 +241,7 @@ class Clones:
         """Set an attribute of the private copy of a module."""
         self._private_globals(module.__dict__)[name] = value
 
-    def _class(self, original: type) -> type:
+    def _class(self, original: type) -> Any:
         kept = (BaseException, enum.Enum)
         home = _home(original)
         if not is_users(home) or issubclass(original, kept) or not _has_code(original):
@@ -251,7 +255,7 @@ class Clones:
         try:
             namespace = {key: self._member(value) for key, value in names.items()}
             metaclass: Any = type(original)
-            copied: type = metaclass(original.__name__, bases, namespace)
+            copied = metaclass(original.__name__, bases, namespace)
         except Exception:  # a class that resists copying runs as it is; what it makes is plain
             return original
         copied.__qualname__ = original.__qualname__

@@ -115,21 +115,26 @@ class Recorder:
     def view(self, array: NDArray[Any]) -> TracedArray:
         """Return the traced view of memory that is known already, or of new constants."""
         root = root_of(array)
+        if root.dtype != array.dtype:
+            # A write through it could not be followed: it is refused, by NumPy.
+            array = root = compact(array)
+            array.flags.writeable = False
         buffer = self._buffers.get(id(root))
         if buffer is None:
-            layout = layout_of(root) if root.dtype == array.dtype else None
+            layout = layout_of(root)
             if layout is None:
                 array = root = compact(array)
                 layout = layout_of(root)
                 assert layout is not None
             buffer = self._buffers[id(root)] = Buffer(root, layout, None, root)
-        elif array.dtype != buffer.base.dtype:
-            self.stop("memory is read with another dtype than it was written with")
         return TracedArray(array, buffer, self)
 
     def is_known(self, array: Any) -> bool:
-        """Say whether an array shows memory that a traced array owns."""
-        return isinstance(array, np.ndarray) and id(root_of(array)) in self._buffers
+        """Say whether an array shows, in its own dtype, memory that a traced array owns."""
+        if not isinstance(array, np.ndarray):
+            return False
+        buffer = self._buffers.get(id(root_of(array)))
+        return buffer is not None and buffer.base.dtype == array.dtype
 
     def operand(self, value: Any) -> Any:
         """Return a value as an argument on the tape: a `Ref`, or a constant that stays as it is."""

@@ -27,7 +27,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     for name in (
         *("all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"),
         *("compress", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max"),
-        *("mean", "min", "nonzero", "partition", "prod", "put", "ravel", "repeat", "round"),
+        *("mean", "min", "nonzero", "prod", "put", "ravel", "repeat", "round"),
         *("searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var"),
     )
 }
@@ -203,11 +203,17 @@ class Traced:
 
     @property
     def real(self) -> Any:
-        return self.recorder.call(np.real, (self,), {})
+        return self._part(np.real)
 
     @property
     def imag(self) -> Any:
-        return self.recorder.call(np.imag, (self,), {})
+        return self._part(np.imag)
+
+    def _part(self, function: Callable[..., Any]) -> Any:
+        part = self.recorder.call(function, (self,), {})
+        if self.dtype.kind == "c" and isinstance(part, TracedArray):
+            part.concrete.flags.writeable = False  # in NumPy it is a view, which is not followed
+        return part
 
     @property
     def device(self) -> str:
