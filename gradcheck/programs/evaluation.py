@@ -39,6 +39,26 @@ CALLS = frozenset(
 )
 """Primitives that do no more than call their jaxpr, here inlined."""
 
+ENTRIES_OF_THEIR_OPERAND = frozenset(
+    {
+        "broadcast_in_dim",
+        "copy",
+        "cummax",
+        "cummin",
+        "expand_dims",
+        "reduce_max",
+        "reduce_min",
+        "reduce_window_max",
+        "reduce_window_min",
+        "reshape",
+        "rev",
+        "squeeze",
+        "stop_gradient",
+        "transpose",
+    }
+)
+"""Primitives whose results are entries of their operand, moved or chosen."""
+
 INTEGERS = Integers()
 
 _compiled: weakref.WeakKeyDictionary[Any, dict[int, Steps]] = weakref.WeakKeyDictionary()
@@ -102,11 +122,16 @@ class Steps:
         self.outputs: list[int] = []
         self.steps: list[Step] = []
         self.initial: list[Any] = []
+        self.origins: dict[int, int] = {}
 
     def slot(self, value: Any = None) -> int:
         """Return the number of a new register, which holds `value` from the beginning."""
         self.initial.append(value)
         return len(self.initial) - 1
+
+    def origin(self, slot: int) -> int:
+        """Return the register of which this one holds entries, moved or chosen; else itself."""
+        return self.origins.get(slot, slot)
 
     def evaluate(self, inputs: Sequence[Any], decisions: list[Decision] | None) -> list[Any]:
         """Return the outputs' values from arrays or values of the arithmetic."""
@@ -206,7 +231,9 @@ def _emit(
             targets = _emit(inner, inner_constants, sources, steps, outer)
         else:
             targets = [steps.slot() for _ in equation.outvars]
-            function, takes_decisions = _function(equation, steps, callers)
+            if name in ENTRIES_OF_THEIR_OPERAND:
+                steps.origins[targets[0]] = steps.origin(sources[0])
+            function, takes_decisions = _function(equation, steps, sources, callers)
             has_list = equation.primitive.multiple_results
             steps.steps.append(
                 Step(function, tuple(sources), tuple(targets), takes_decisions, has_list)
@@ -216,7 +243,7 @@ def _emit(
 
 
 def _function(
-    equation: Any, steps: Steps, callers: tuple[Any, ...]
+    equation: Any, steps: Steps, sources: Sequence[int], callers: tuple[Any, ...]
 ) -> tuple[Callable[..., Any], bool]:
     arithmetic = steps.arithmetic
     name = equation.primitive.name
@@ -234,6 +261,7 @@ def _function(
         tuple(types[:count]),
         tuple(types[count:]),
         (equation.source_info, *callers),
+        len(sources) == 2 and steps.origin(sources[0]) == steps.origin(sources[1]),
     )
     if operation.is_floating:
         return arithmetic.compile(operation)
