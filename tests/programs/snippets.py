@@ -812,6 +812,18 @@ def constants_through_uncovered_functions(x):
 
 
 @right
+def constants_that_change_between_uses(x):
+    order, table = np.arange(4), np.eye(3)
+    y = x[order] @ table
+    order[:2] = order[1::-1]
+    np.fill_diagonal(table, 7.0)
+    y = y * x[order] @ table
+    np.random.default_rng(0).shuffle(table)
+    np.random.shuffle(order)
+    return y[order] @ table + table.sum()
+
+
+@right
 def own_reverse_mode(x):
     class Value:
         def __init__(self, data, parents=(), backward=lambda g: ()):

@@ -321,6 +321,14 @@ def test_the_untraced_function_decides() -> None:
         validated(function, X)
 
 
+def test_the_recorded_run_must_agree_to_the_last_bit() -> None:
+    def function(x: Any) -> Any:
+        return x * (1.0 + np.finfo(float).eps if type(x) is np.ndarray else 1.0)
+
+    with pytest.raises(Abstention, match="the recorded and the untraced code part at output"):
+        validated(function, X)
+
+
 def test_a_wrong_twin_is_found_by_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     validated(np.tanh, X)
     monkeypatch.setitem(LOOPS, np.tanh, lax.sin)
