@@ -64,6 +64,8 @@ class Verdict(enum.StrEnum):
     INCONCLUSIVE = "inconclusive"
     FAIL = "fail"
 
+    __repr__ = str.__repr__
+
 
 class Decision(enum.IntEnum):
     """What is said of one entry of one gradient at one point."""
@@ -158,9 +160,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     Nothing combined is inconclusive: a run that compared nothing cannot pass.
 
     >>> worst([Verdict.PASS, Verdict.INCONCLUSIVE])
-    <Verdict.INCONCLUSIVE: 'inconclusive'>
+    'inconclusive'
     >>> worst([])
-    <Verdict.INCONCLUSIVE: 'inconclusive'>
+    'inconclusive'
     """
     order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
     found = [order.index(verdict) for verdict in verdicts]

@@ -77,11 +77,19 @@ def pullback_of(program: Any, outputs: int | None = None) -> Any:
     )
 
     def gradients(primals: list[Any], cotangents: list[Any]) -> Any:
-        def split(*values: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            results = tuple(run(*values))
-            return results[: len(cotangents)], results[len(cotangents) :]
+        others: list[Any] = []
 
-        _, pullback, others = jax.vjp(split, *primals, has_aux=True)
+        def split(*values: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            found = tuple(run(*values))
+            return found[: len(cotangents)], found[len(cotangents) :]
+
+        def tangent_map(*tangents: Any) -> Any:
+            _, moved, rest = jax.jvp(split, tuple(primals), tangents, has_aux=True)
+            others[:] = rest
+            return moved
+
+        # The transpose of the JVP: half the tracing of jax.vjp, the same equations.
+        pullback = jax.linear_transpose(tangent_map, *primals)
         return pullback(tuple(cotangents)), others
 
     with enable_x64():
