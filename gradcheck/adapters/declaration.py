@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradcheck.contracts import make_contract
-from gradcheck.errors import ContractError
-from gradcheck.rules import Pullback, Rule
+import numpy as np
 
-__all__ = ["OPTIONS", "declare"]
+from gradcheck import trees
+from gradcheck.contracts import make_contract
+from gradcheck.errors import ContractError, RuleError
+from gradcheck.rules import Pullback, Rule, describe
+
+__all__ = ["OPTIONS", "Linearise", "Primal", "Run", "declare"]
+
+Primal = Callable[[tuple[Any, ...]], Any]
+Linearise = Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
+Run = Callable[[Callable[..., Any], tuple[Any, ...]], Any]
 
 OPTIONS = frozenset(
-    {"name", "output", "batch", "dims", "inputs", "points", "expected_failures", "strict"}
+    {
+        "name",
+        "output",
+        "batch",
+        "dims",
+        "inputs",
+        "points",
+        "derivative_of",
+        "expected_failures",
+        "strict",
+    }
 )
 """The keywords that are options of a rule; an input of one of these names is declared in `dims=`."""
 
@@ -22,8 +39,9 @@ def declare(
     functions: Mapping[str, Callable[..., Any]],
     keywords: Mapping[str, Any],
     *,
-    linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]],
-    primal: Callable[[tuple[Any, ...]], Any],
+    linearise: Linearise,
+    primal: Primal,
+    run: Run = lambda function, inputs: function(*inputs),
     scalar: bool = False,
 ) -> Rule:
     """Make the rule of one declaration.
@@ -34,6 +52,7 @@ def declare(
         keywords: the options of `OPTIONS`; every other keyword is an input's dimension or domain.
         linearise: inputs to output and pullback.
         primal: inputs to output.
+        run: calls a function on the inputs as the adapter calls the forward, and returns its output.
         scalar: whether the output is a scalar loss.
 
     Raises:
@@ -46,6 +65,15 @@ def declare(
     options = {key: value for key, value in keywords.items() if key in OPTIONS}
     dimensions = {key: value for key, value in keywords.items() if key not in OPTIONS}
     forward = next(iter(functions.values()))
+    differentiated = options.get("derivative_of")
+    if differentiated is not None:
+        if not callable(differentiated):
+            raise ContractError(
+                f"gradcheck.{kind}: derivative_of= is {differentiated!r}; it takes the function "
+                "whose derivative the backward is meant to be"
+            )
+        functions = {"derivative_of": differentiated, **functions}
+        linearise, primal = _belonging_to(differentiated, linearise, run)
     inputs, points = options.get("inputs"), options.get("points")
     if inputs is not None and points is not None:
         raise ContractError(f"gradcheck.{kind}: give inputs= or points=, not both")
@@ -89,6 +117,34 @@ def declare(
         expected_failures=dict(options.get("expected_failures") or {}),
         strict=bool(options.get("strict", False)),
     )
+
+
+def _belonging_to(
+    function: Callable[..., Any], linearise: Linearise, run: Run
+) -> tuple[Linearise, Primal]:
+    """Return the rule that has the outputs of `function` and the pullback of the user's backward.
+
+    So every oracle differentiates `function`, while the backward runs after its own forward.
+    """
+
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        return run(function, inputs)
+
+    def of_function(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        own, pullback = linearise(inputs)
+        output = primal(inputs)
+        if _shapes(own) != _shapes(output):
+            raise RuleError(
+                f"derivative_of= returned {describe(output)} where the forward returned {describe(own)}; "
+                "it takes the same inputs and returns an output of the same shape"
+            )
+        return output, pullback
+
+    return of_function, primal
+
+
+def _shapes(output: Any) -> list[tuple[int, ...]]:
+    return [np.shape(value) for _, value in trees.leaves(output)]
 
 
 def _parameters(kind: str, forward: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:

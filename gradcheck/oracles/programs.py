@@ -126,9 +126,10 @@ def _is_of_jax(rule: Rule, claim: Claim) -> bool:
 def _trace_by_jax(rule: Rule, claim: Claim) -> Traced:
     inputs, cotangent = claim.point.inputs, claim.point.cotangent
     if rule.kind == "jax_rule":
-        program, _ = trace_with_jax(rule.functions[0], inputs)
+        differentiated, _ = trace_with_jax(rule.functions[0], inputs)
+        program, _ = trace_with_jax(rule.functions[-1], inputs)
         paths = tuple(variable.path for variable in claim.variables)
-        true = pullback_of(inline_custom_rules(program))
+        true = pullback_of(inline_custom_rules(differentiated))
         return Traced(true, pullback_of(program), paths, "", None)
     program, _ = trace_with_jax(lambda *arguments: rule.primal(arguments), inputs)
     true = pullback_of(inline_custom_rules(program))
