@@ -187,3 +187,16 @@ def test_a_plan_of_slices_and_transposes_needs_no_gather() -> None:
     ):
         assert pieces_of(plan_of(view, base, layout)) is not None
     assert pieces_of(plan_of(base[..., 0].diagonal(), base, layout)) is None
+
+
+def test_an_update_of_a_transposed_operand_reaches_the_result() -> None:
+    """A copy that keeps the memory order would take the update into a temporary."""
+
+    def counts(x: Any) -> Any:
+        view = x.T
+        np.add.at(view, [0, 0, 0], 1.0)
+        return x
+
+    program = trace(counts, (np.zeros((2, 3)),))
+    expected = np.array([[3.0, 0, 0], [3, 0, 0]])
+    np.testing.assert_array_equal(evaluate(program.jaxpr, [np.zeros((2, 3))])[0], expected)

@@ -164,7 +164,7 @@ class FiniteField(Arithmetic):
         self, operand: Residue, places: Array, inside: Array | None, updates: Residue
     ) -> Residue:
         def scattered(into: Array, added: Array) -> Array:
-            out, flat = np.array(into), added.reshape(-1)
+            out, flat = np.array(into, order="C"), added.reshape(-1)
             where = places if inside is None else places[inside]
             np.add.at(out.reshape(-1), where, flat if inside is None else flat[inside])
             return out

@@ -83,7 +83,7 @@ class Floating(Arithmetic):
     def scatter_add(
         self, operand: Array, places: Array, inside: Array | None, updates: Array
     ) -> Array:
-        out, flat = np.array(operand), updates.reshape(-1)
+        out, flat = np.array(operand, order="C"), updates.reshape(-1)
         if inside is not None:
             places, flat = places[inside], flat[inside]
         np.add.at(out.reshape(-1), places, flat)

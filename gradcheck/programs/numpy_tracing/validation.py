@@ -29,9 +29,10 @@ from gradcheck.programs.numpy_tracing.trace import Trace, is_number, trace, vari
 
 __all__ = ["validated_trace"]
 
-APPROACHES = (1.0, 0.1, 1e-2, 1e-4, 1e-6)
-"""Fractions of the way to the fresh point at which a second point is sought, until one takes the
-branches of the first. The smallest still moves every input by thousands of its rounding errors."""
+APPROACHES = (1.0, 0.1, -0.1, 1e-2, -1e-2, 1e-4, -1e-4, 1e-6, -1e-6)
+"""Fractions of the way to the fresh point, and away from it, at which a second point is sought, until
+one takes the branches of the first: at the edge of a branch one of two sides does. The smallest still
+moves every input by thousands of its rounding errors."""
 
 PERTURBATION = 0.3
 """Size of the random change that makes a fresh point where the caller gives none, relative to each
