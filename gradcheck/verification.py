@@ -31,6 +31,11 @@ SEED_BITS = 32
 """Bits of a seed that is drawn where none is given: enough not to repeat, short enough to type."""
 
 
+def new_seed() -> int:
+    """Draw a seed for a run that was given none."""
+    return secrets.randbits(SEED_BITS)
+
+
 def verify(
     rule: Rule,
     *,
@@ -69,7 +74,7 @@ def verify(
     """
     _require_rule(rule)
     settings = _profile(profile, examples)
-    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    seed = new_seed() if seed is None else seed
     started = time.monotonic()
     results, notes, reproduction = [], list[str](), ""
     for item in select(checks):
