@@ -53,6 +53,7 @@ class Clones:
         self._library: dict[int, Callable[..., Any]] = {}
         self._originals: list[Any] = []
         self._globals: dict[int, dict[str, Any]] = {}
+        self._makers: dict[type, Callable[[Any], Any] | None] = {}
         self._pending: list[Callable[[], None]] = []
         self._is_filling = False
         self.random_sources: list[tuple[Any, Any]] = []
@@ -102,6 +103,19 @@ class Clones:
         return value if maker is None else maker(value)
 
     def _maker(self, value: Any) -> Callable[[Any], Any] | None:
+        kind = type(value)
+        if kind not in self._makers:
+            self._makers[kind] = self._maker_of(kind)
+        maker = self._makers[kind]
+        if maker is not None:
+            return maker
+        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
+            return self._cached_function
+        if callable(value) and is_library(getattr(value, "__module__", None) or ""):
+            return self._library_function
+        return self._instance if is_users(_home(kind)) else None
+
+    def _maker_of(self, kind: type) -> Callable[[Any], Any] | None:
         for kinds, maker in (
             (types.FunctionType, self._any_function),
             (types.ModuleType, self._module),
@@ -114,13 +128,9 @@ class Clones:
             (types.GeneratorType, self._generator),
             (types.SimpleNamespace, self._instance),
         ):
-            if isinstance(value, kinds):
+            if issubclass(kind, kinds):
                 return maker
-        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
-            return self._cached_function
-        if callable(value) and is_library(getattr(value, "__module__", None) or ""):
-            return self._library_function
-        return self._instance if is_users(_home(type(value))) else None
+        return None
 
     # Functions
 
