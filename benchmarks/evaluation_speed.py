@@ -14,11 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradcheck.oracles.exact import prove_equal
 from gradcheck.programs.arithmetics.extended import DOUBLE_DOUBLE, LONG_DOUBLE
+from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.floating import FLOAT64
 from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR
 from gradcheck.programs.compat import enable_x64
-from gradcheck.programs.evaluation import compile_jaxpr, evaluate
+from gradcheck.programs.evaluation import compile_afresh, compile_jaxpr, evaluate
 
 REPETITIONS = 30
 
@@ -34,6 +36,14 @@ def gradients_by_hand(x: Any, w: Any, b: Any, v: Any, c: Any) -> list[Any]:
     dz = 1 - y * y
     dh = (dz @ v.T) * (1 - h * h)
     return [dh @ w.T, x.T @ dh, dh.sum(0), h.T @ dz, dz.sum(0)]
+
+
+def gradients_by_formula(x: Any, w: Any, b: Any, v: Any, c: Any) -> tuple[Any, ...]:
+    h = jnp.tanh(x @ w + b)
+    y = jnp.tanh(h @ v + c)
+    dz = 1 - y * y
+    dh = (dz @ v.T) * (1 - h * h)
+    return dh @ w.T, x.T @ dh, dh.sum(0), h.T @ dz, dz.sum(0)
 
 
 def median_ms(function: Callable[[], Any]) -> float:
@@ -76,6 +86,28 @@ def report(batch: int, width: int) -> None:
         print(f"  {name:<23} {spent:9.3f} ms   {spent / plain:6.2f} x float64")
 
 
+def report_exact(batch: int, width: int) -> None:
+    """The finite field: one draw of one program, and a whole proof with its tracing left out."""
+    rng = np.random.default_rng(0)
+    shapes = [(batch, width), (width, width), (width,), (width, width), (width,)]
+    inputs = [rng.normal(size=shape) for shape in shapes]
+    with enable_x64():
+        program = jax.make_jaxpr(jax.grad(loss, (0, 1, 2, 3, 4)))(*inputs)
+        other = jax.make_jaxpr(gradients_by_formula)(*inputs)
+    field = FiniteField()
+    field.redraw(rng)
+    residues = [field.variable(value, rng) for value in inputs]
+    steps = compile_afresh(program, field)
+    draw = median_ms(lambda: steps.evaluate(residues, None))
+    proof = median_ms(lambda: prove_equal(program, other, inputs, rng))
+    plain = median_ms(lambda: evaluate(program, inputs))
+    print(f"\nfinite field, batch {batch}, width {width}")
+    print(f"  one evaluation          {draw:9.3f} ms   {draw / plain:6.2f} x float64")
+    print(f"  proof of equality       {proof:9.3f} ms   {proof / plain:6.2f} x float64")
+
+
 if __name__ == "__main__":
     for batch, width in ((4, 5), (32, 64), (64, 256), (128, 512)):
         report(batch, width)
+    for batch, width in ((4, 5), (16, 16)):
+        report_exact(batch, width)

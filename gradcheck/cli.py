@@ -71,13 +71,13 @@ def verify(
     from gradcheck.reports.files import require_writable, write
     from gradcheck.reports.terminal import Terminal
     from gradcheck.verdicts import profile_named
-    from gradcheck.verification import verify
+    from gradcheck.verification import new_seed, verify
 
     terminal = Terminal()
     settings = {
         "profile": options["profile"],
         "examples": options["examples"],
-        "seed": options["seed"],
+        "seed": new_seed() if options["seed"] is None else options["seed"],
         "time_budget": options["time_budget"],
         "trace": not options["no_trace"],
         "checks": list(options["checks"]) or None,

@@ -103,7 +103,8 @@ def _factor(claimed: Array, true: Array, sizes: Mapping[str, int]) -> str:
         if np.isclose(ratio, factor, rtol=RELATION_TOLERANCE, atol=0):
             return f"claimed = true × {factor:.6g}: a factor is wrong"
     everywhere = " in every entry" if np.count_nonzero(support) > 1 else ""
-    return f"claimed = true × {ratio:.10g}{everywhere}: a factor is wrong"
+    shown = f"{ratio:.10g}" if f"{ratio:.10g}" != "1" else f"(1 {ratio - 1:+.1e})"
+    return f"claimed = true × {shown}{everywhere}: a factor is wrong"
 
 
 def _part(claimed: Array, true: Array) -> str:

@@ -21,7 +21,7 @@ from gradcheck.errors import BackwardError, RuleError
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
 
-__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "claim_at"]
+__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "by_leaf", "claim_at"]
 
 Pullback = Callable[[Any], Any]
 
@@ -58,6 +58,7 @@ class Rule:
         primal: the forward alone: a tuple of inputs to the output.
         linearise: a tuple of inputs to the pair (output, pullback), running the user's code.
         functions: the user's functions, forward first, for tracing and for source lines.
+        defaults: the values of the last inputs where a draw leaves them out.
         contract: the named dimensions, or None where `inputs=` or `points=` draw the inputs.
         inputs: the user's `inputs=fn(rng)`, or None.
         points: the user's Hypothesis strategy of tuples of inputs, or None.
@@ -70,12 +71,20 @@ class Rule:
     primal: Callable[[tuple[Any, ...]], Any]
     linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
     functions: tuple[Callable[..., Any], ...]
+    defaults: tuple[Any, ...] = ()
     contract: Contract | None = None
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     points: Any = None
     scalar: bool = False
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
+
+    def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""
+        missing = len(self.input_names) - len(inputs)
+        if not 0 <= missing <= len(self.defaults):
+            return None
+        return (*inputs, *self.defaults[len(self.defaults) - missing :])
 
     def vjp(self, inputs: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
         """Run the user's forward; return its output and the pullback, one gradient per input.
@@ -104,11 +113,16 @@ class Rule:
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
                 raise BackwardError(f"{self.name}: {what}, where its forward runs") from error
-            return self._gradients_by_input(raw, inputs)
+            return self.gradients_by_input(raw, inputs)
 
         return output, pullback
 
-    def _gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return one gradient per input out of what the backward returned, in any of its forms.
+
+        Raises:
+            RuleError: the gradients cannot be told apart.
+        """
         names = self.input_names
         if isinstance(raw, dict) and set(raw) <= set(names):
             return tuple(raw.get(name) for name in names)
@@ -183,10 +197,30 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     if point.cotangent is None:
         point = replace(point, cotangent=trees.map_leaves(np.ones_like, output))
     gradients = pullback(point.copy().cotangent)
-    variables: list[Variable] = []
-    for name, value, gradient in zip(rule.input_names, point.inputs, gradients, strict=True):
-        variables += _variables_of(rule, name, value, gradient)
+    claims = by_leaf(rule, point.inputs, gradients)
+    variables = [
+        Variable(path, np.asarray(value), _claimed(rule, path, claims[path]))
+        for name, tree in zip(rule.input_names, point.inputs, strict=True)
+        for path, value in trees.leaves(tree, name)
+        if trees.is_variable(value)
+    ]
     return Claim(point, output, tuple(variables))
+
+
+def by_leaf(rule: Rule, inputs: tuple[Any, ...], gradients: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the gradient of each leaf of the inputs by its path; None where there is none.
+
+    Raises:
+        RuleError: a gradient is not in the containers of its input.
+    """
+    found: dict[str, Any] = {}
+    for name, value, gradient in zip(rule.input_names, inputs, gradients, strict=True):
+        paths = [path for path, _ in trees.leaves(value, name)]
+        if gradient is None:
+            found |= dict.fromkeys(paths)
+        else:
+            found |= zip(paths, _matching_parts(rule, name, value, gradient), strict=True)
+    return found
 
 
 def has_variables(tree: Any) -> bool:
@@ -218,21 +252,8 @@ def _what_raised(function: str, inputs: tuple[Any, ...], error: Exception) -> st
     return f"its {function} raised {type(error).__name__} at {describe(inputs)}: {error}"
 
 
-def _variables_of(rule: Rule, name: str, value: Any, gradient: Any) -> list[Variable]:
-    parts = trees.leaves(value, name)
-    if gradient is None:
-        claims: list[Any] = [None] * len(parts)
-    else:
-        claims = _matching_parts(rule, name, value, gradient)
-    return [
-        Variable(
-            path,
-            np.asarray(part),
-            None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim),
-        )
-        for (path, part), claim in zip(parts, claims, strict=True)
-        if trees.is_variable(part)
-    ]
+def _claimed(rule: Rule, path: str, claim: Any) -> NDArray[Any] | None:
+    return None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim)
 
 
 def _matching_parts(rule: Rule, name: str, value: Any, gradient: Any) -> list[Any]:

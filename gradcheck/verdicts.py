@@ -24,6 +24,7 @@ __all__ = [
     "PROFILES",
     "Decision",
     "Judgement",
+    "OutputSize",
     "Profile",
     "Verdict",
     "decide",
@@ -62,6 +63,8 @@ class Verdict(enum.StrEnum):
     PASS = "pass"
     INCONCLUSIVE = "inconclusive"
     FAIL = "fail"
+
+    __repr__ = str.__repr__
 
 
 class Decision(enum.IntEnum):
@@ -109,6 +112,19 @@ def profile_named(name: str) -> Profile:
 
 
 @dataclass(frozen=True)
+class OutputSize:
+    """How large the output is at a point, as the derivative sees it.
+
+    Attributes:
+        contraction: the sum of |cotangent * output| over the output's entries.
+        cotangent: the sum of |cotangent|.
+    """
+
+    contraction: float
+    cotangent: float
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What all evidence together says of one claimed gradient at one point.
 
@@ -119,6 +135,9 @@ class Judgement:
         claimed: the claim that was compared, per entry.
         scale: what an error of an entry is measured against (absolute).
         reasons: why entries are undecided, one sentence each.
+        on_paper: where the claim, evaluated in wider precision, is not wrong.
+        inaccurate: where it is right on paper, and loses more in float64 than the true one does, but
+            less than the profile's power.
     """
 
     decisions: NDArray[np.int8]
@@ -127,6 +146,8 @@ class Judgement:
     claimed: Array
     scale: Array
     reasons: tuple[str, ...]
+    on_paper: NDArray[np.bool_]
+    inaccurate: NDArray[np.bool_]
 
     def count(self, decision: Decision) -> int:
         """Return how many entries were decided so."""
@@ -139,9 +160,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     Nothing combined is inconclusive: a run that compared nothing cannot pass.
 
     >>> worst([Verdict.PASS, Verdict.INCONCLUSIVE])
-    <Verdict.INCONCLUSIVE: 'inconclusive'>
+    'inconclusive'
     >>> worst([])
-    <Verdict.INCONCLUSIVE: 'inconclusive'>
+    'inconclusive'
     """
     order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
     found = [order.index(verdict) for verdict in verdicts]
@@ -170,7 +191,7 @@ def rounding_loss(value: Array, contraction: float) -> Array:
 def decide(
     value: Array,
     claimed: Array,
-    contraction: float,
+    size: OutputSize,
     evidence: Sequence[Evidence],
     path: str,
     power: float,
@@ -180,30 +201,47 @@ def decide(
     Args:
         value: the input whose gradient is judged.
         claimed: its claimed gradient, of the same shape.
-        contraction: the sum of |cotangent * output|; sets the natural scale.
+        size: the size of the output at this point; it sets the natural scale.
         evidence: the oracles' answers.
         path: the variable's path in `evidence`.
         power: the relative error that must show before an entry counts as decided.
 
     Where two oracles exclude each other the entry is undecided: one of them is wrong, and it is not
     for the claim to answer for it.
+
+    Truth and accuracy are two questions. An oracle that evaluates the claim itself in wider precision
+    decides whether it is right on paper; where it is, the user's float64 numbers are wrong only if they
+    are off by more than the power, and inaccurate if they lose more than the true program does.
+
+    Where the true value is exactly zero, as in the tail of a clipped function, a claim that a value of
+    the cotangent's own size would absorb is undecided, not wrong.
     """
     shape = value.shape
-    natural = natural_scale(value, contraction)
+    natural = natural_scale(value, size.contraction)
+    absorbed = rounding_loss(value, size.cotangent)
     found = [(item, item.entries[path]) for item in evidence if path in item.entries]
     decisions = np.zeros(shape, np.int8)
     true, tolerance = np.full(shape, np.nan), np.full(shape, np.inf)
     compared = np.array(claimed, dtype=np.result_type(claimed, np.float64))
     true = true.astype(compared.dtype)
+    proven, on_paper, inaccurate = (np.zeros(shape, bool) for _ in range(3))
     with np.errstate(all="ignore"):
-        for _, entries in found:
+        for _, entries in sorted(found, key=lambda item: item[1].claimed is None):
             seen = claimed if entries.claimed is None else entries.claimed
-            loss = rounding_loss(value, contraction) if entries.loss is None else entries.loss
+            loss = rounding_loss(value, size.contraction) if entries.loss is None else entries.loss
             allowed = entries.bound + loss
             known = np.isfinite(entries.bound) & np.isfinite(entries.true)
-            outside = known & ~(np.abs(seen - entries.true) <= allowed)
+            error = np.abs(seen - entries.true)
+            outside = known & ~(error <= allowed) & ~((entries.true == 0) & (error <= absorbed))
             scale = np.maximum(np.abs(entries.true), NEGLIGIBLE * natural)
-            inside = known & ~outside & (allowed <= power * scale)
+            inside = known & (error <= allowed) & (allowed <= power * scale)
+            if entries.claimed is None:
+                harmless = outside & proven & (error <= power * scale)
+                inaccurate |= harmless
+                outside &= ~harmless
+            else:
+                proven |= inside
+                on_paper |= known & ~outside
             decisions[inside & (decisions == Decision.UNDECIDED)] = Decision.RIGHT
             decisions[outside] = Decision.WRONG
             finer = known & (allowed < tolerance)
@@ -217,16 +255,12 @@ def decide(
                 f"{one} and {other} exclude each other: one of them is wrong, not the claim"
             )
         scale = np.maximum(np.abs(np.where(np.isnan(true), 0, true)), NEGLIGIBLE * natural)
-    undecided = decisions == Decision.UNDECIDED
-    if np.any(undecided) and not reasons:
+    undecided = bool(np.any(decisions == Decision.UNDECIDED))
+    if undecided and not reasons:
         reasons.append("the evidence is coarser than the profile's power")
+    told = tuple(dict.fromkeys(reasons)) if undecided else ()
     return Judgement(
-        decisions,
-        true,
-        tolerance,
-        compared,
-        scale,
-        tuple(dict.fromkeys(reasons)) if np.any(undecided) else (),
+        decisions, true, tolerance, compared, scale, told, on_paper, inaccurate & ~(decisions < 0)
     )
 
 

@@ -16,7 +16,9 @@ from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.evidence import Oracle
+from gradcheck.oracles.extended import Extended
 from gradcheck.oracles.finite_differences import FiniteDifferences
+from gradcheck.oracles.programs import Programs
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.reproduction import describe_case, reproduce
 from gradcheck.rules import Point, Rule
@@ -27,6 +29,11 @@ __all__ = ["check", "verify", "verify_at"]
 
 SEED_BITS = 32
 """Bits of a seed that is drawn where none is given: enough not to repeat, short enough to type."""
+
+
+def new_seed() -> int:
+    """Draw a seed for a run that was given none."""
+    return secrets.randbits(SEED_BITS)
 
 
 def verify(
@@ -67,7 +74,7 @@ def verify(
     """
     _require_rule(rule)
     settings = _profile(profile, examples)
-    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    seed = new_seed() if seed is None else seed
     started = time.monotonic()
     results, notes, reproduction = [], list[str](), ""
     for item in select(checks):
@@ -138,11 +145,13 @@ def verify_at(
     _require_rule(rule)
     settings = replace(_profile(profile, 1), needed=1)
     point = point if isinstance(point, Point) else Point(tuple(point))
-    if len(point.inputs) != len(rule.input_names):
+    completed = rule.completed(point.inputs)
+    if completed is None:
         raise UsageError(
             f"the point has {len(point.inputs)} inputs, rule {rule.name!r} takes {len(rule.input_names)}: "
             f"{', '.join(rule.input_names)}"
         )
+    point = replace(point, inputs=completed)
     _require_domain(rule, point)
     started = time.monotonic()
     results, reproduction = [], ""
@@ -163,7 +172,10 @@ def verify_at(
 
 
 def _oracles(trace: bool) -> tuple[Oracle, ...]:
-    return (Autodiff(), FiniteDifferences()) if trace else (FiniteDifferences(),)
+    if not trace:
+        return (FiniteDifferences(),)
+    programs = Programs()
+    return Extended(programs), Autodiff(programs), FiniteDifferences()
 
 
 def _failed(

@@ -1,9 +1,8 @@
 """Train the network to read handwritten digits: `python -m reference.digits`.
 
 The 1797 images of 8 × 8 pixels ship inside scikit-learn (from the UCI Optical Recognition of
-Handwritten Digits data set). On two cores batch descent reads 95 % of the test images rightly within
-half a second and about 97 % at the end of its run, one or two seconds long (six random splits:
-96.4 to 98.1 %).
+Handwritten Digits data set). On two cores batch descent reads 95 % of the test images rightly after
+about a second, and 96.4 to 98.1 % at the end of its run, one or two seconds long (six random splits).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from gradcheck.verdicts import (
     EPSILON,
     ROUNDING_ALLOWANCE,
     Decision,
+    OutputSize,
     Verdict,
     decide,
     natural_scale,
@@ -31,7 +32,9 @@ def evidence(true, bound, oracle="oracle", **entries):
 
 
 def decisions(claimed, *found, value=X, contraction=1.0, power=POWER):
-    judgement = decide(value, np.asarray(claimed, float), contraction, found, "x", power)
+    judgement = decide(
+        value, np.asarray(claimed, float), OutputSize(contraction, contraction), found, "x", power
+    )
     return [Decision(decision) for decision in judgement.decisions]
 
 
@@ -62,7 +65,7 @@ def test_a_large_array_is_no_more_lenient_than_a_small_one():
     value, true = np.ones(100_000), np.ones(100_000)
     claimed = true.copy()
     claimed[77_777] += 1e-9
-    judgement = decide(value, claimed, 1.0, [evidence(true, 1e-12)], "x", POWER)
+    judgement = decide(value, claimed, OutputSize(1.0, 1.0), [evidence(true, 1e-12)], "x", POWER)
     assert judgement.count(W) == 1
     assert judgement.decisions[77_777] == W
 
@@ -82,7 +85,7 @@ def test_two_oracles_that_exclude_each_other_leave_the_entry_undecided_and_are_n
         evidence([1.0, 1, 1], 1e-12, "autodiff"),
         evidence([2.0, 1, 1], 1e-12, "differences"),
     )
-    judgement = decide(X, np.ones(3), 1.0, [one, other], "x", POWER)
+    judgement = decide(X, np.ones(3), OutputSize(1.0, 1.0), [one, other], "x", POWER)
     assert [Decision(d) for d in judgement.decisions] == [U, R, R]
     assert "differences and autodiff exclude each other" in judgement.reasons[0]
 
@@ -113,7 +116,7 @@ def test_evidence_of_wider_precision_is_compared_with_its_own_view_of_the_claim(
 
 def test_without_evidence_every_entry_is_undecided_and_the_reason_is_kept():
     abstained = Evidence("autodiff", abstention="the code does not run on JAX arrays")
-    judgement = decide(X, np.ones(3), 1.0, [abstained], "x", POWER)
+    judgement = decide(X, np.ones(3), OutputSize(1.0, 1.0), [abstained], "x", POWER)
     assert judgement.count(U) == 3
     assert judgement.reasons == ("autodiff: the code does not run on JAX arrays",)
 
@@ -152,3 +155,51 @@ def test_an_unknown_profile_is_refused_with_the_names_of_the_known_ones():
         UsageError, match="no profile 'fast'; the profiles are quick, standard, thorough"
     ):
         profile_named("fast")
+
+
+def paper(true, claimed):
+    """Evidence in wider precision, which evaluates the claim itself."""
+    return Evidence(
+        "extended",
+        {"x": Entries(np.array(true), np.zeros(3), np.array(claimed), np.full(3, 1e-20))},
+    )
+
+
+def test_a_claim_right_on_paper_and_far_off_in_float64_is_wrong_and_a_little_off_is_inaccurate():
+    exact, true = [1.0, 1.0, 1.0], evidence([1.0, 1, 1], 1e-16)
+    judgement = decide(
+        X,
+        np.array([1.01, 1 + 1e-10, 1]),
+        OutputSize(1.0, 1.0),
+        [true, paper(exact, exact)],
+        "x",
+        POWER,
+    )
+    assert [Decision(d) for d in judgement.decisions] == [W, R, R]
+    assert judgement.inaccurate.tolist() == [False, True, False]
+    assert judgement.on_paper.all()
+
+
+def test_a_claim_wrong_on_paper_is_wrong_however_little_it_shows_in_float64():
+    judgement = decide(
+        X,
+        np.ones(3),
+        OutputSize(1.0, 1.0),
+        [evidence([1.0, 1, 1], 1e-16), paper([1.0, 1, 1], [1.0, 1 + 1e-17, 1])],
+        "x",
+        POWER,
+    )
+    assert [Decision(d) for d in judgement.decisions] == [R, R, R]
+    judgement = decide(
+        X, np.ones(3), OutputSize(1.0, 1.0), [paper([1.0, 1, 1], [1.0, 1 + 1e-15, 1])], "x", POWER
+    )
+    assert [Decision(d) for d in judgement.decisions] == [R, W, R]
+
+
+def test_a_claim_absorbed_by_rounding_where_the_truth_is_zero_is_undecided_and_not_wrong():
+    """sigmoid(clip(x, -500, 500)) has no slope at -600; s (1 - s) claims 7e-218 there."""
+    tail, true = np.full(3, 7e-218), evidence([0.0, 0, 0], 0.0)
+    judgement = decide(X * 600, tail, OutputSize(7e-218, 1.0), [true], "x", POWER)
+    assert [Decision(d) for d in judgement.decisions] == [U, U, U]
+    judgement = decide(X * 600, np.full(3, 1e-9), OutputSize(7e-218, 1.0), [true], "x", POWER)
+    assert [Decision(d) for d in judgement.decisions] == [W, W, W]

@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradcheck.contracts import make_contract
-from gradcheck.errors import ContractError
-from gradcheck.rules import Pullback, Rule
+import numpy as np
 
-__all__ = ["OPTIONS", "declare"]
+from gradcheck import trees
+from gradcheck.contracts import make_contract
+from gradcheck.errors import ContractError, RuleError
+from gradcheck.rules import Pullback, Rule, describe
+
+__all__ = ["OPTIONS", "Linearise", "Primal", "Run", "declare"]
+
+Primal = Callable[[tuple[Any, ...]], Any]
+Linearise = Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
+Run = Callable[[Callable[..., Any], tuple[Any, ...]], Any]
 
 OPTIONS = frozenset(
-    {"name", "output", "batch", "dims", "inputs", "points", "expected_failures", "strict"}
+    {
+        "name",
+        "output",
+        "batch",
+        "dims",
+        "inputs",
+        "points",
+        "derivative_of",
+        "expected_failures",
+        "strict",
+    }
 )
 """The keywords that are options of a rule; an input of one of these names is declared in `dims=`."""
 
@@ -22,8 +39,9 @@ def declare(
     functions: Mapping[str, Callable[..., Any]],
     keywords: Mapping[str, Any],
     *,
-    linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]],
-    primal: Callable[[tuple[Any, ...]], Any],
+    linearise: Linearise,
+    primal: Primal,
+    run: Run = lambda function, inputs: function(*inputs),
     scalar: bool = False,
 ) -> Rule:
     """Make the rule of one declaration.
@@ -34,6 +52,7 @@ def declare(
         keywords: the options of `OPTIONS`; every other keyword is an input's dimension or domain.
         linearise: inputs to output and pullback.
         primal: inputs to output.
+        run: calls a function on the inputs as the adapter calls the forward, and returns its output.
         scalar: whether the output is a scalar loss.
 
     Raises:
@@ -46,6 +65,15 @@ def declare(
     options = {key: value for key, value in keywords.items() if key in OPTIONS}
     dimensions = {key: value for key, value in keywords.items() if key not in OPTIONS}
     forward = next(iter(functions.values()))
+    differentiated = options.get("derivative_of")
+    if differentiated is not None:
+        if not callable(differentiated):
+            raise ContractError(
+                f"gradcheck.{kind}: derivative_of= is {differentiated!r}; it takes the function "
+                "whose derivative the backward is meant to be"
+            )
+        functions = {"derivative_of": differentiated, **functions}
+        linearise, primal = _belonging_to(differentiated, linearise, run)
     inputs, points = options.get("inputs"), options.get("points")
     if inputs is not None and points is not None:
         raise ContractError(f"gradcheck.{kind}: give inputs= or points=, not both")
@@ -54,7 +82,7 @@ def declare(
             f"gradcheck.{kind}: inputs= is {inputs!r}; it takes a function of a numpy Generator that "
             "returns the tuple of inputs"
         )
-    contract = None
+    contract, defaults = None, ()
     if inputs is None and points is None:
         contract = make_contract(
             forward,
@@ -72,16 +100,17 @@ def declare(
             "are; keep one of them"
         )
     else:
-        names = _parameter_names(kind, forward)
-    name: str = options.get("name") or getattr(forward, "__name__", kind)
+        names, defaults = _parameters(kind, forward)
+    own_name: str = getattr(forward, "__name__", kind)
     return Rule(
-        name=name,
+        name=options.get("name") or own_name,
         kind=kind,
         input_names=names,
         primal=primal,
         linearise=linearise,
         functions=tuple(functions.values()),
         contract=contract,
+        defaults=defaults,
         inputs=inputs,
         points=points,
         scalar=scalar,
@@ -90,8 +119,36 @@ def declare(
     )
 
 
-def _parameter_names(kind: str, forward: Callable[..., Any]) -> tuple[str, ...]:
-    """Name the inputs by the forward's positional parameters without a default."""
+def _belonging_to(
+    function: Callable[..., Any], linearise: Linearise, run: Run
+) -> tuple[Linearise, Primal]:
+    """Return the rule that has the outputs of `function` and the pullback of the user's backward.
+
+    So every oracle differentiates `function`, while the backward runs after its own forward.
+    """
+
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        return run(function, inputs)
+
+    def of_function(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        own, pullback = linearise(inputs)
+        output = primal(inputs)
+        if _shapes(own) != _shapes(output):
+            raise RuleError(
+                f"derivative_of= returned {describe(output)} where the forward returned {describe(own)}; "
+                "it takes the same inputs and returns an output of the same shape"
+            )
+        return output, pullback
+
+    return of_function, primal
+
+
+def _shapes(output: Any) -> list[tuple[int, ...]]:
+    return [np.shape(value) for _, value in trees.leaves(output)]
+
+
+def _parameters(kind: str, forward: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Return the names of the forward's positional parameters, and the defaults of the last ones."""
     import inspect
 
     try:
@@ -100,14 +157,18 @@ def _parameter_names(kind: str, forward: Callable[..., Any]) -> tuple[str, ...]:
         raise ContractError(
             f"gradcheck.{kind}: the parameters of {forward!r} cannot be read; wrap it in a def"
         ) from error
-    names = [
-        parameter.name
+    positional = [
+        parameter
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters) or not names:
+    if (
+        any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+        or not positional
+    ):
         raise ContractError(
             f"gradcheck.{kind}: the inputs of {getattr(forward, '__name__', forward)!r} have no names; "
             "give it one parameter per input"
         )
-    return tuple(names)
+    defaults = [item.default for item in positional if item.default is not item.empty]
+    return tuple(item.name for item in positional), tuple(defaults)

@@ -34,17 +34,27 @@ def gradient(f: Callable[..., Any], grad: Callable[..., Any], /, **keywords: Any
     """
 
     def primal(inputs: tuple[Any, ...]) -> Any:
-        value = f(*inputs)
-        size = getattr(value, "size", 1)
-        if size != 1 or len(trees.leaves(value)) != 1:
-            raise RuleError(
-                f"{getattr(f, '__name__', 'f')} returned {describe(value)}; gradcheck.gradient expects a "
-                "scalar function: use gradcheck.vjp for an output of several entries"
-            )
-        return value
+        return _scalar(f, inputs)
 
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
         return primal(inputs), lambda _: grad(*inputs)
 
-    functions = {"f": f, "grad": grad}
-    return declare("gradient", functions, keywords, linearise=linearise, primal=primal, scalar=True)
+    return declare(
+        "gradient",
+        {"f": f, "grad": grad},
+        keywords,
+        linearise=linearise,
+        primal=primal,
+        run=_scalar,
+        scalar=True,
+    )
+
+
+def _scalar(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    value = f(*inputs)
+    if getattr(value, "size", 1) != 1 or len(trees.leaves(value)) != 1:
+        raise RuleError(
+            f"{getattr(f, '__name__', 'f')} returned {describe(value)}; gradcheck.gradient expects a "
+            "scalar function: use gradcheck.vjp for an output of several entries"
+        )
+    return value

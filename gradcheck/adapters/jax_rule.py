@@ -48,7 +48,9 @@ def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
         return _evaluate_with_pullback(f, inputs)
 
-    return declare("jax_rule", {"f": f}, keywords, linearise=linearise, primal=primal)
+    return declare(
+        "jax_rule", {"f": f}, keywords, linearise=linearise, primal=primal, run=_evaluate
+    )
 
 
 def _evaluate(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:

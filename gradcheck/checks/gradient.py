@@ -17,7 +17,7 @@ from gradcheck.diagnosis import explain
 from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
-from gradcheck.verdicts import Decision, Judgement, Profile, Verdict, decide, worst
+from gradcheck.verdicts import Decision, Judgement, OutputSize, Profile, Verdict, decide, worst
 
 __all__ = ["GradientCheck"]
 
@@ -56,7 +56,13 @@ class GradientCheck:
         reasons = tuple(
             dict.fromkeys(reason for item in judgements.values() for reason in item.reasons)
         )
-        return Examination(verdict, tuple(findings), judgements, tuple(evidence), reasons=reasons)
+        notes = tuple(
+            f"the gradient of {variable.path} is right on paper, and loses digits in float64 that "
+            "the true derivative keeps"
+            for variable in compared
+            if np.any(judgements[variable.path].inaccurate)
+        )
+        return Examination(verdict, tuple(findings), judgements, tuple(evidence), notes, reasons)
 
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Pass if each claimed gradient was decided right, whole, at enough points."""
@@ -87,11 +93,13 @@ class GradientCheck:
         index = _worst_entry(judgement)
         claimed, true = judgement.claimed[index], judgement.true[index]
         diagnosis = explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
+        if np.all(judgement.on_paper[judgement.decisions == Decision.WRONG]):
+            diagnosis = INACCURATE
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
         wrong, size = judgement.count(Decision.WRONG), judgement.decisions.size
-        entries = f"{wrong} of {size} {'entry' if size == 1 else 'entries'}"
+        counts = f"{wrong} of {size} {'entry' if size == 1 else 'entries'}"
         array = f"{variable.path} {list(variable.value.shape)}"
-        headline = f"{rule.name}: the gradient of {array} is wrong in {entries}; worst is {entry}"
+        headline = f"{rule.name}: the gradient of {array} is wrong in {counts}; worst is {entry}"
         lines = [
             headline,
             f"    claimed  {_number(claimed)}",
@@ -119,6 +127,8 @@ class GradientCheck:
         )
 
 
+INACCURATE = "right on paper, inaccurate in float64: the backward loses digits that the truth keeps"
+
 REASONS_TOLD = 3
 """How many reasons for undecided entries a sentence carries; the report lists them all."""
 
@@ -127,7 +137,7 @@ def judge_all(
     claim: Claim, variables: list[Variable], evidence: list[Evidence], power: float
 ) -> dict[str, Judgement]:
     """Judge the gradient of each variable by all the evidence."""
-    size = contraction(claim)
+    size = output_size(claim)
     judgements = {}
     for variable in variables:
         assert variable.claimed is not None
@@ -137,20 +147,21 @@ def judge_all(
     return judgements
 
 
-def contraction(claim: Claim) -> float:
-    """Return the sum of |cotangent * output| over the output's entries, the scale of the derivative."""
+def output_size(claim: Claim) -> OutputSize:
+    """Return the size of the output at the claim's point; zeros where it is not finite."""
     with np.errstate(all="ignore"):
-        total = sum(
-            float(
-                np.sum(
-                    np.abs(np.asarray(cotangent, np.complex128) * np.asarray(out, np.complex128))
-                )
-            )
+        pairs = [
+            (np.abs(np.asarray(cotangent, np.complex128)), np.abs(np.asarray(out, np.complex128)))
             for (_, cotangent), (_, out) in zip(
                 trees.leaves(claim.point.cotangent), trees.leaves(claim.output), strict=True
             )
-        )
-    return total if np.isfinite(total) else 0.0
+        ]
+        contraction = sum(float(np.sum(cotangent * out)) for cotangent, out in pairs)
+        cotangent = sum(float(np.sum(cotangent)) for cotangent, _ in pairs)
+    return OutputSize(
+        contraction if np.isfinite(contraction) else 0.0,
+        cotangent if np.isfinite(cotangent) else 0.0,
+    )
 
 
 def _verdict(judgement: Judgement) -> Verdict:

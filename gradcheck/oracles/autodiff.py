@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import trees
 from gradcheck.errors import Abstention
 from gradcheck.oracles.evidence import Entries, Evidence
-from gradcheck.programs.inlining import inline_custom_rules
-from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
+from gradcheck.oracles.programs import Programs
+from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR, rounded
+from gradcheck.programs.evaluation import Decision, evaluate
 from gradcheck.rules import Claim, Rule
 
-__all__ = ["Autodiff"]
+__all__ = ["Autodiff", "kinks_among"]
 
 
 class Autodiff:
@@ -28,41 +28,50 @@ class Autodiff:
 
     name = "autodiff"
 
-    def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
-        """Return the true gradient of every variable of `claim`, with its rounding error bound."""
-        from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR, rounded
-        from gradcheck.programs.evaluation import evaluate
+    def __init__(self, programs: Programs) -> None:
+        self.programs = programs
 
-        inputs, cotangent = claim.point.inputs, claim.point.cotangent
-        cotangents = [np.asarray(value) for _, value in trees.leaves(cotangent)]
-        values = [rounded(value) for value in variables_of(inputs)]
-        decisions: list[Any] = []
+    def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
+        """Return the true gradient of every variable of `claim`, with its rounding error bound.
+
+        Where the forward draws random numbers, the claim is that of the recorded run, whose numbers
+        the true gradient has as well.
+        """
+        decisions: list[Decision] = []
         try:
-            pullback = pullback_of(self._program(rule, inputs))
-            gradients = evaluate(
-                pullback, [*values, *cotangents], RUNNING_ERROR, decisions=decisions
+            traced = self.programs.at(rule, claim, rng)
+            values, for_claimed = traced.arguments(claim)
+            found = evaluate(
+                traced.true,
+                [rounded(value) for value in values],
+                RUNNING_ERROR,
+                decisions=decisions,
             )
+            recorded: dict[str, Any] = {}
+            if traced.random:
+                if traced.claimed is None:
+                    raise Abstention(f"the forward is random, and {traced.reason}")
+                recorded = dict(
+                    zip(traced.paths, evaluate(traced.claimed, for_claimed), strict=False)
+                )
         except Abstention as abstention:
             return Evidence(self.name, abstention=str(abstention))
-        kinks = [decision for decision in decisions if np.any(decision.undecided)]
+        kinks = kinks_among(decisions)
         entries = {
             variable.path: Entries(
-                np.asarray(true), np.full(np.shape(true), np.inf) if kinks else np.asarray(error)
+                np.asarray(true),
+                np.full(np.shape(true), np.inf) if kinks else np.asarray(error),
+                recorded.get(variable.path),
             )
-            for variable, (true, error) in zip(claim.variables, gradients, strict=True)
+            for variable, (true, error) in zip(claim.variables, found, strict=False)
         }
-        return Evidence(self.name, entries, reason=_kink_reason(self.name, kinks))
-
-    def _program(self, rule: Rule, inputs: tuple[Any, ...]) -> Any:
-        """Return the program of the rule's forward, in which no rule vouches for itself."""
-        function = (
-            rule.functions[0] if rule.kind == "jax_rule" else lambda *values: rule.primal(values)
-        )
-        return inline_custom_rules(trace_with_jax(function, inputs)[0])
+        return Evidence(self.name, entries, reason=f"{self.name}: {kinks}" if kinks else "")
 
 
-def _kink_reason(oracle: str, kinks: Sequence[Any]) -> str:
-    if not kinks:
-        return ""
-    where = f" at {kinks[0].where}" if kinks[0].where else ""
-    return f"{oracle}: a kink or tie, {kinks[0].kind}{where} is decided by less than rounding"
+def kinks_among(decisions: Sequence[Decision]) -> str:
+    """Say which decision is made by less than rounding; empty if there is none."""
+    for decision in decisions:
+        if np.any(decision.undecided):
+            where = f" at {decision.where}" if decision.where else ""
+            return f"a kink or tie, {decision.kind}{where} is decided by less than rounding"
+    return ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.kinks import level_jumps, merged, near_kink, one_sided
-from gradcheck.oracles.window_search import NOISE_SPREAD, SUSPICIOUS, WindowSearch
+from gradcheck.oracles.window_search import NOISE_SPREAD, WindowSearch
 from gradcheck.oracles.windows import ROUNDING_UNIT, Window
 
 __all__ = ["Derivative", "OneSided", "Status", "estimate_derivative"]
@@ -99,6 +99,7 @@ def estimate_derivative(
     rounding: float | Callable[[float], float] | None = None,
     same_cell: Callable[[float], bool] | None = None,
     finest: float | None = None,
+    target: float | None = None,
     rng: np.random.Generator,
 ) -> Derivative:
     """Estimate the derivative of `f` at 0, and bound the error of the estimate.
@@ -118,6 +119,8 @@ def estimate_derivative(
         same_cell: whether f takes the same branches at t as at 0 (f itself is not called for it).
         finest: the least half window, in units of t; None for 64 roundings of `scale`. Where x + t d
             is rounded, t says less and less of the change of x: 64 roundings of x, over d, is right.
+        target: the absolute bound that is small enough, so that no evaluation is spent on a smaller
+            one; None for 1e-9 of the steepness of f.
         rng: places the points.
 
     Raises:
@@ -144,7 +147,7 @@ def estimate_derivative(
 
     error = rounding(0.0) if callable(rounding) else rounding
     finest = FINEST * scale if finest is None else finest
-    search = WindowSearch(counted, scale, limits, error, same_cell, finest)
+    search = WindowSearch(counted, scale, limits, error, same_cell, finest, target)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)
 
@@ -153,10 +156,8 @@ def _examine(search: WindowSearch, jitter: float) -> Derivative:
     window = search.run(jitter)
     if window is not None and 0.0 in search.limits:
         return _at_an_edge(window, search.limits, "0 is an end of the declared domain")
-    if window is not None and window.low < 0 < window.high:
-        convincing = window.relative_bound <= SUSPICIOUS or window.flat or search.credible_noise
-        if convincing:
-            return _smooth(window, search.windows)
+    if window is not None and window.low < 0 < window.high and search.convinced_by(window):
+        return _smooth(window, search.windows)
     return _examine_sides(search, window, jitter)
 
 

@@ -8,7 +8,7 @@ entries stand alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,13 @@ class _Line:
             np.asarray(value) for _, value in trees.leaves(self.claim.point.cotangent)
         ]
         self.base = [np.asarray(value) for _, value in trees.leaves(self.claim.output)]
+        # What the forward adds to a value of this size is absorbed by its rounding, and no difference
+        # shows it; where the output does not move at all, its own size may hide larger ones inside.
+        self.magnitude = self._contraction()
+        self.inner_magnitude = float(
+            sum(np.sum(np.abs(weight)) for weight in self.cotangent)
+            * np.max(np.abs(self.x), initial=1)
+        )
         self.low, self.high = self._limits()
         self.places = {variable.path: variable.value for variable in self.variables}
         self.leaves = [
@@ -135,7 +142,7 @@ class _Line:
         """Return the size of each claimed entry, lifted where it would weigh too much."""
         magnitude = np.where(np.isfinite(self.claimed), np.abs(self.claimed), 0.0)
         influence = magnitude * self.size
-        floor = SMALLEST_WEIGHT * max(float(np.max(influence, initial=0.0)), self._contraction())
+        floor = SMALLEST_WEIGHT * max(float(np.max(influence, initial=0.0)), self.magnitude)
         floor = floor or 1.0
         weight: Array = np.maximum(influence, floor) / self.size
         return weight
@@ -157,7 +164,9 @@ class _Line:
             true[entries] = derivative.value / direction[entries]
             bound[entries] = derivative.bound / np.abs(direction[entries])
             several = self.x.size > FEW_ENTRIES
-            self.wrong += several and not abs(self.claimed[entries] - true[entries])[0] <= bound[entries][0]
+            self.wrong += (
+                several and not abs(self.claimed[entries] - true[entries])[0] <= bound[entries][0]
+            )
             return
         with np.errstate(all="ignore"):
             claimed = float(np.sum(self.claimed[entries] * direction[entries]))
@@ -191,15 +200,9 @@ class _Line:
             rng=self.rng,
         )
         if derivative.status in ("kink", "domain", "not finite"):
-            return Derivative(
-                np.nan,
-                np.inf,
-                derivative.evaluations,
-                derivative.step,
-                derivative.status,
-                reason=derivative.reason,
-            )
-        return derivative
+            return replace(derivative, value=np.nan, bound=np.inf)
+        absorbed = self.magnitude if derivative.value else self.magnitude + self.inner_magnitude
+        return replace(derivative, bound=derivative.bound + EPSILON * absorbed / scale)
 
     def _value_at(self, t: float, direction: Array) -> float:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""

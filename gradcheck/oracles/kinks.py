@@ -30,7 +30,7 @@ def one_sided(search: WindowSearch, jitter: float) -> tuple[Window | None, Windo
 def _side(search: WindowSearch, limits: tuple[float, float], jitter: float) -> Window | None:
     if limits[0] == limits[1]:
         return None
-    side = WindowSearch(search.f, search.scale, limits, search.rounding, finest=search.finest)
+    side = replace(search, limits=limits, same_cell=None, windows=[])
     window = side.run(jitter)
     if window is None or window.flat or window.relative_bound <= 1 or side.only_noise:
         return window

@@ -28,7 +28,8 @@ INSIDE = 0.9
 """How near to a declared edge a window may come, relative to the distance to it."""
 
 SATISFACTORY = 1e-9
-"""The relative bound that ends the search: a hundredth of the finest error that is asked for."""
+"""The relative bound that ends the search unless the caller has a target: a hundredth of the finest
+error that a profile asks for."""
 
 FACTOR, LARGEST_FACTOR = 8.0, 512.0
 """Each window is so much narrower than the last; eight times more after each that did not help."""
@@ -81,7 +82,8 @@ class WindowSearch:
 
     `limits` is the open interval of t where f may be evaluated; an end at 0 makes the search one of
     a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0. No
-    window is narrower than `finest` to either side.
+    window is narrower than `finest` to either side. A bound of `target` ends the search; without one,
+    a bound that is `SATISFACTORY`.
     """
 
     f: Callable[[float], float]
@@ -90,6 +92,7 @@ class WindowSearch:
     rounding: float | None
     same_cell: Callable[[float], bool] | None = None
     finest: float = 0.0
+    target: float | None = None
     windows: list[Window] = field(default_factory=list)
 
     def run(self, jitter: float) -> Window | None:
@@ -101,13 +104,28 @@ class WindowSearch:
         if first.flat:
             self.visit(self.scale * jitter)
             self.visit(first.half / PEEK)
-        elif first.relative_bound > SATISFACTORY:
+        elif not self.satisfied_by(first):
             self._narrow(first)
             if self.best.flat or self.best.half >= first.half:
                 self._widen(first)
-            if self.best.relative_bound > SUSPICIOUS:
+            if self.best.relative_bound > SUSPICIOUS and not self.satisfied_by(self.best):
                 self._probe(self.best)
         return self.best
+
+    def satisfied_by(self, window: Window) -> bool:
+        """Whether nobody asked for a smaller bound than that of `window`."""
+        if self.target is None:
+            return window.relative_bound <= SATISFACTORY
+        return window.bound <= self.target
+
+    def convinced_by(self, window: Window) -> bool:
+        """Whether nothing about `window`, or about those within it, speaks of a kink."""
+        return (
+            window.flat
+            or window.relative_bound <= SUSPICIOUS
+            or self.satisfied_by(window)
+            or self.credible_noise
+        )
 
     @property
     def best(self) -> Window:
@@ -156,7 +174,7 @@ class WindowSearch:
         """Widen a window that holds no kink as far as the kinks around it leave it room."""
         outer = min((w.half for w in self.windows if w.half > inner.half), default=inner.half)
         for _ in range(CLIMBS):
-            if inner.relative_bound <= SATISFACTORY:
+            if self.satisfied_by(inner):
                 return
             window = self.visit(math.sqrt(inner.half * outer))
             if window is not None and window.bound < inner.bound:
@@ -198,7 +216,7 @@ class WindowSearch:
 
     def _narrow(self, window: Window) -> None:
         factor, idle = FACTOR, 0
-        while self.best.relative_bound > SATISFACTORY and idle < PATIENCE:
+        while not self.satisfied_by(self.best) and idle < PATIENCE:
             best = self.best
             narrower = self.visit(window.half / factor)
             if narrower is None:
@@ -220,12 +238,12 @@ class WindowSearch:
     def _between(self, best: Window) -> None:
         """Try a width halfway to the next narrower window where the narrowing made a long step."""
         narrower = max((w.half for w in self.windows if w.half < best.half), default=best.half)
-        if best.half / narrower > 2 * FACTOR and best.relative_bound > SATISFACTORY:
+        if best.half / narrower > 2 * FACTOR and not self.satisfied_by(best):
             self.visit(math.sqrt(best.half * narrower))
 
     def _widen(self, best: Window) -> None:
         half = best.half
-        while best.relative_bound > SATISFACTORY and half < WIDEST * self.scale / FACTOR:
+        while not self.satisfied_by(best) and half < WIDEST * self.scale / FACTOR:
             half *= FACTOR
             wider = self.visit(half)
             if wider is None or wider.bound > best.bound / GAIN:

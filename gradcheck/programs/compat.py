@@ -7,6 +7,7 @@ rest of the differences between the supported versions ends here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "open_jaxpr",
     "run_by_xla",
     "source_line",
+    "with_outputs",
 ]
 
 NESTED_JAXPR_PARAMETERS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -83,10 +85,19 @@ def run_by_xla(primitive: Any, parameters: dict[str, Any], arguments: tuple[Any,
     """Apply one primitive eagerly by XLA and return its results as a list."""
     with enable_x64():
         bound = primitive.get_bind_params(parameters)
-        # Version 0.7 dropped the list of sub-functions from what get_bind_params returns.
+        # Some versions return sub-functions beside the parameters, others the parameters alone.
         functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
         results = primitive.bind(*functions, *arguments, **keywords)
     return list(results) if primitive.multiple_results else [results]
+
+
+def with_outputs(closed_jaxpr: Any, keep: Sequence[bool]) -> Any:
+    """Return the program of some outputs alone, without what only the others need."""
+    from jax.extend.core import ClosedJaxpr
+    from jax.interpreters.partial_eval import dce_jaxpr
+
+    opened, _ = dce_jaxpr(closed_jaxpr.jaxpr, list(keep), instantiate=True)
+    return ClosedJaxpr(opened, closed_jaxpr.consts)
 
 
 def source_line(source_info: Any) -> str | None:

@@ -19,7 +19,7 @@ from gradcheck.programs.compat import is_array_type, is_literal, nested_jaxpr, o
 from gradcheck.programs.operations import ArrayType, Operation, is_real_or_complex
 from gradcheck.programs.primitives.decisions import Decision, same_cell
 
-__all__ = ["Decision", "Steps", "compile_jaxpr", "evaluate", "same_cell"]
+__all__ = ["Decision", "Steps", "compile_afresh", "compile_jaxpr", "evaluate", "same_cell"]
 
 CALLS = frozenset(
     {
@@ -38,6 +38,26 @@ CALLS = frozenset(
     }
 )
 """Primitives that do no more than call their jaxpr, here inlined."""
+
+ENTRIES_OF_THEIR_OPERAND = frozenset(
+    {
+        "broadcast_in_dim",
+        "copy",
+        "cummax",
+        "cummin",
+        "expand_dims",
+        "reduce_max",
+        "reduce_min",
+        "reduce_window_max",
+        "reduce_window_min",
+        "reshape",
+        "rev",
+        "squeeze",
+        "stop_gradient",
+        "transpose",
+    }
+)
+"""Primitives whose results are entries of their operand, moved or chosen."""
 
 INTEGERS = Integers()
 
@@ -72,15 +92,11 @@ def evaluate(
     [array(0.)]
     """
     with np.errstate(all="ignore"):
-        steps = compile_jaxpr(closed_jaxpr, arithmetic)
-        values = [
-            _entered(value, expected, arithmetic)
-            for value, expected in zip(inputs, steps.input_types, strict=True)
-        ]
-        return [
-            np.asarray(value) if isinstance(value, np.generic) else value
-            for value in steps.run(values, decisions)
-        ]
+        return compile_jaxpr(closed_jaxpr, arithmetic).evaluate(inputs, decisions)
+
+
+Compiler = Callable[[Any, Arithmetic], "Steps"]
+"""How the jaxprs of loops and branches are compiled in their turn."""
 
 
 class Step(NamedTuple):
@@ -96,18 +112,38 @@ class Step(NamedTuple):
 class Steps:
     """A jaxpr compiled for one arithmetic."""
 
-    def __init__(self, arithmetic: Arithmetic, constants: int, input_types: Sequence[Any]) -> None:
+    def __init__(
+        self, arithmetic: Arithmetic, input_types: Sequence[Any], nested: Compiler
+    ) -> None:
         self.arithmetic = arithmetic
         self.input_types = input_types
+        self.nested = nested
         self.inputs: list[int] = []
         self.outputs: list[int] = []
         self.steps: list[Step] = []
-        self.initial: list[Any] = [None] * constants
+        self.initial: list[Any] = []
+        self.origins: dict[int, int] = {}
 
     def slot(self, value: Any = None) -> int:
         """Return the number of a new register, which holds `value` from the beginning."""
         self.initial.append(value)
         return len(self.initial) - 1
+
+    def origin(self, slot: int) -> int:
+        """Return the register of which this one holds entries, moved or chosen; else itself."""
+        return self.origins.get(slot, slot)
+
+    def evaluate(self, inputs: Sequence[Any], decisions: list[Decision] | None) -> list[Any]:
+        """Return the outputs' values from arrays or values of the arithmetic."""
+        with np.errstate(all="ignore"):
+            values = [
+                _entered(value, expected, self.arithmetic)
+                for value, expected in zip(inputs, self.input_types, strict=True)
+            ]
+            return [
+                np.asarray(value) if isinstance(value, np.generic) else value
+                for value in self.run(values, decisions)
+            ]
 
     def run(self, inputs: Sequence[Any], decisions: list[Decision] | None) -> list[Any]:
         """Return the outputs' values from the inputs' values."""
@@ -130,8 +166,14 @@ def compile_jaxpr(closed_jaxpr: Any, arithmetic: Arithmetic) -> Steps:
     known = _compiled.setdefault(closed_jaxpr, {})
     steps = known.get(id(arithmetic))
     if steps is None:
-        steps = known[id(arithmetic)] = _compile(closed_jaxpr, arithmetic)
+        steps = known[id(arithmetic)] = _compile(closed_jaxpr, arithmetic, compile_jaxpr)
     return steps
+
+
+def compile_afresh(closed_jaxpr: Any, arithmetic: Arithmetic) -> Steps:
+    """Return the steps of `closed_jaxpr` without keeping them, for an arithmetic that is short-lived."""
+    with np.errstate(all="ignore"):
+        return _compile(closed_jaxpr, arithmetic, compile_afresh)
 
 
 def _entered(value: Any, expected: ArrayType | None, arithmetic: Arithmetic) -> Any:
@@ -150,10 +192,10 @@ def _constant(value: Any, arithmetic: Arithmetic) -> Any:
     return arithmetic.constant(array) if is_real_or_complex(array.dtype) else array
 
 
-def _compile(closed_jaxpr: Any, arithmetic: Arithmetic) -> Steps:
+def _compile(closed_jaxpr: Any, arithmetic: Arithmetic, nested: Compiler) -> Steps:
     jaxpr, constants = open_jaxpr(closed_jaxpr)
     input_types = [_type(variable.aval) for variable in jaxpr.invars]
-    steps = Steps(arithmetic, 0, input_types)
+    steps = Steps(arithmetic, input_types, nested)
     steps.inputs = [steps.slot() for _ in jaxpr.invars]
     steps.outputs = _emit(jaxpr, constants, steps.inputs, steps)
     steps.steps = _needed(steps.steps, steps.outputs)
@@ -189,7 +231,9 @@ def _emit(
             targets = _emit(inner, inner_constants, sources, steps, outer)
         else:
             targets = [steps.slot() for _ in equation.outvars]
-            function, takes_decisions = _function(equation, arithmetic, callers)
+            if name in ENTRIES_OF_THEIR_OPERAND:
+                steps.origins[targets[0]] = steps.origin(sources[0])
+            function, takes_decisions = _function(equation, steps, sources, callers)
             has_list = equation.primitive.multiple_results
             steps.steps.append(
                 Step(function, tuple(sources), tuple(targets), takes_decisions, has_list)
@@ -199,11 +243,12 @@ def _emit(
 
 
 def _function(
-    equation: Any, arithmetic: Arithmetic, callers: tuple[Any, ...]
+    equation: Any, steps: Steps, sources: Sequence[int], callers: tuple[Any, ...]
 ) -> tuple[Callable[..., Any], bool]:
+    arithmetic = steps.arithmetic
     name = equation.primitive.name
     if name in control_flow.CONTROL_FLOW:
-        return control_flow.CONTROL_FLOW[name](equation.params, arithmetic, compile_jaxpr), True
+        return control_flow.CONTROL_FLOW[name](equation.params, arithmetic, steps.nested), True
     if name in control_flow.WITHOUT_OPERANDS:
         value = control_flow.WITHOUT_OPERANDS[name](equation.params)
         known = _constant(value, arithmetic)
@@ -216,6 +261,7 @@ def _function(
         tuple(types[:count]),
         tuple(types[count:]),
         (equation.source_info, *callers),
+        len(sources) == 2 and steps.origin(sources[0]) == steps.origin(sources[1]),
     )
     if operation.is_floating:
         return arithmetic.compile(operation)

@@ -14,7 +14,9 @@ from gradcheck.programs.compat import defined_in_jax, enable_x64, is_literal, op
 __all__ = ["inline_custom_rules"]
 
 CUSTOM_CALLS = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
-PLAIN_CALLS = frozenset({"closed_call", "core_call", "jit", "pjit", "checkpoint", "remat", "remat2"})
+PLAIN_CALLS = frozenset(
+    {"closed_call", "core_call", "jit", "pjit", "checkpoint", "remat", "remat2"}
+)
 
 
 def inline_custom_rules(program: Any) -> Any:

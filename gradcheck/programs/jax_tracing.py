@@ -49,16 +49,20 @@ def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
         try:
             program, output = jax.make_jaxpr(flat, return_shape=True)(*variables_of(arguments))
         except Exception as error:
-            raise Abstention(f"the code does not run on JAX arrays ({_first_line(error)})") from error
+            raise Abstention(
+                f"the code does not run on JAX arrays ({_first_line(error)})"
+            ) from error
     return program, jax.tree_util.tree_structure(output)
 
 
-def pullback_of(program: Any) -> Any:
+def pullback_of(program: Any, outputs: int | None = None) -> Any:
     """Differentiate a program by JAX: the ClosedJaxpr of (*inputs, *cotangents) to gradients.
 
     Args:
         program: a ClosedJaxpr from floating arrays to arrays; a cotangent has the shape and dtype
             of its output.
+        outputs: how many of the program's outputs are differentiated, from the first; the others
+            follow the gradients as they are. None for all.
 
     Raises:
         Abstention: JAX cannot differentiate the program; the reason quotes what it raised.
@@ -67,18 +71,30 @@ def pullback_of(program: Any) -> Any:
     from jax.extend import core
 
     run = core.jaxpr_as_fun(program)
-    inputs, outputs = (
+    inputs, results = (
         [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        for avals in (program.in_avals, program.out_avals)
+        for avals in (program.in_avals, program.out_avals[:outputs])
     )
 
     def gradients(primals: list[Any], cotangents: list[Any]) -> Any:
-        _, pullback = jax.vjp(lambda *values: tuple(run(*values)), *primals)
-        return pullback(tuple(cotangents))
+        others: list[Any] = []
+
+        def split(*values: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            found = tuple(run(*values))
+            return found[: len(cotangents)], found[len(cotangents) :]
+
+        def tangent_map(*tangents: Any) -> Any:
+            _, moved, rest = jax.jvp(split, tuple(primals), tangents, has_aux=True)
+            others[:] = rest
+            return moved
+
+        # The transpose of the JVP: half the tracing of jax.vjp, the same equations.
+        pullback = jax.linear_transpose(tangent_map, *primals)
+        return pullback(tuple(cotangents)), others
 
     with enable_x64():
         try:
-            return jax.make_jaxpr(gradients)(inputs, outputs)
+            return jax.make_jaxpr(gradients)(inputs, results)
         except Exception as error:
             raise Abstention(
                 f"JAX cannot differentiate the forward ({_first_line(error)})"

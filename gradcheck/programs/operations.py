@@ -34,6 +34,8 @@ class Operation:
     """One equation: a primitive with its parameters, the types of its operands and results.
 
     `source_infos` are JAX's notes on where it was traced: its own, then those of enclosing calls.
+    `compares_with_itself` says that both operands stem from one array by moving and choosing entries,
+    as in `x >= x.max()`: equal numbers there are one number, which no rounding error can part.
     """
 
     primitive: Any
@@ -41,6 +43,7 @@ class Operation:
     inputs: tuple[ArrayType, ...]
     outputs: tuple[ArrayType, ...]
     source_infos: tuple[Any, ...] = ()
+    compares_with_itself: bool = False
 
     @property
     def name(self) -> str:

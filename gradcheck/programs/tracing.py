@@ -50,6 +50,7 @@ def validated_trace(
     *,
     fresh: tuple[Any, ...] | None = None,
     rng: np.random.Generator,
+    difference: bool = True,
 ) -> Trace:
     """Trace `function(*arguments)` and compare the program with the untraced function.
 
@@ -64,6 +65,8 @@ def validated_trace(
         fresh: other arguments of the same shapes, towards which the second point is sought; None
             stands for random ones.
         rng: draws the second point and the direction.
+        difference: whether the derivative is compared; a caller that differences the function
+            itself, or never differentiates the program, need not have it done twice.
 
     Raises:
         Abstention: the code cannot be traced, or trace and code part; the reason says where.
@@ -77,4 +80,6 @@ def validated_trace(
     >>> seen  # the function itself has run once, at the point
     [2.0]
     """
-    return validation.validated_trace(function, arguments, fresh=fresh, rng=rng)
+    return validation.validated_trace(
+        function, arguments, fresh=fresh, rng=rng, difference=difference
+    )

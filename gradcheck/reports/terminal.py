@@ -117,9 +117,9 @@ class Terminal:
             if counts[verdict]:
                 line.append(", " if line.plain else "")
                 line.append(f"{counts[verdict]} {words[verdict]}", style=STYLES[verdict])
-        seeds = {report.seed for report in reports}
-        seed = f", --seed {seeds.pop()} draws the same points" if len(seeds) == 1 else ""
-        line.append(f" in {sum(report.seconds for report in reports):.1f} s{seed}", style="dim")
+        seconds = sum(report.seconds for report in reports)
+        seed = f"--seed {reports[0].seed} draws the same points"
+        line.append(f" in {seconds:.1f} s, {seed}", style="dim")
         self.console.print(line)
 
     def error(self, message: str) -> None:

@@ -202,8 +202,9 @@ def _called(rule: Rule, rng: np.random.Generator) -> tuple[Any, ...]:
 
 def _one_per_input(rule: Rule, option: str, found: Any) -> tuple[Any, ...]:
     names = rule.input_names
-    if isinstance(found, (tuple, list)) and len(found) == len(names):
-        return tuple(found)
+    completed = rule.completed(tuple(found)) if isinstance(found, (tuple, list)) else None
+    if completed is not None:
+        return completed
     got = (
         f"{len(found)} values" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
     )

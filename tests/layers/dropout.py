@@ -1,3 +1,4 @@
+# ruff: noqa: NPY002 - as people write it
 """Dropout: the mask is drawn in the forward and kept for the backward."""
 
 import numpy as np

@@ -84,7 +84,7 @@ def layer_norm_backward_lost_mean(dout, cache):
 
 
 def layer_norm_backward_lost_gamma(dout, cache):
-    normal, inverse, gamma = cache
+    normal, inverse, _ = cache
     _, dgamma, dbeta = layer_norm_backward(dout, cache)
     return layer_norm_backward(dout, (normal, inverse, 1.0))[0], dgamma, dbeta
 
@@ -166,7 +166,11 @@ LAYERS = [
         "layer norm",
         layer_norm_forward,
         layer_norm_backward,
-        (layer_norm_backward_lost_mean, layer_norm_backward_lost_gamma, layer_norm_backward_swapped),
+        (
+            layer_norm_backward_lost_mean,
+            layer_norm_backward_lost_gamma,
+            layer_norm_backward_swapped,
+        ),
         lambda rng: (rng.normal(size=(2, 3, 4)), rng.normal(size=4), rng.normal(size=4)),
     ),
     Pair(

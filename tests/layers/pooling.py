@@ -31,7 +31,7 @@ def max_backward(dout, cache):
 
 
 def max_backward_everywhere(dout, cache):
-    x, size = cache
+    _, size = cache
     return np.kron(dout, np.ones((1, 1, size, size))), None
 
 
@@ -54,7 +54,7 @@ def max_backward_spread_over_rows(dout, cache):
 
 def average_forward(x, size=2, stride=1):
     rows, columns = (x.shape[2] - size) // stride + 1, (x.shape[3] - size) // stride + 1
-    out = np.empty(x.shape[:2] + (rows, columns))
+    out = np.empty((*x.shape[:2], rows, columns))
     for i in range(rows):
         for j in range(columns):
             top, left = i * stride, j * stride

@@ -36,7 +36,7 @@ def cosine_backward_lengths_constant(dout, cache):
 
 
 def cosine_backward_lost_power(dout, cache):
-    a, b = cache
+    a, _ = cache
     da, db = cosine_backward(dout, cache)
     return da * np.linalg.norm(a, axis=1, keepdims=True), db
 

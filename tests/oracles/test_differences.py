@@ -94,6 +94,18 @@ def test_the_window_keeps_to_the_cell_that_the_guard_names():
     assert abs(derivative.value - 1.0) <= derivative.bound < 1e-9
 
 
+def test_no_evaluation_is_spent_on_a_smaller_bound_than_the_target():
+    def noisy(t):
+        return float(np.sin(SMALL(1.0 + t)))
+
+    content, eager = estimate(noisy, target=1e-2), estimate(noisy, target=1e-9)
+    assert content.evaluations == 12
+    assert eager.evaluations > 12
+    assert eager.bound < content.bound <= 1e-2
+    assert content.allows(math.cos(1.0))
+    assert eager.allows(math.cos(1.0))
+
+
 def test_no_window_is_narrower_than_the_finest_step_that_means_something():
     """x + t is rounded to a multiple of 1e-8 here; below that t and the change of x differ."""
     visited = []

@@ -95,7 +95,7 @@ ELEMENTWISE = (
         "i1e": (jax.scipy.special.i1e, (X,)),
         "rsqrt": (lax.rsqrt, (POSITIVE,)),
         "integer power": (lambda x: x**3 + x**-2 + x**0, (POSITIVE,)),
-        "reduce_precision": (lambda x: x + lax.stop_gradient(x), (X,)),
+        "stop_gradient": (lambda x: x + lax.stop_gradient(x), (X,)),
         "cast to int": (lambda x: x.astype(jnp.int32) * x, (X,)),
         "cast to bool": (lambda x: x.astype(bool) * x, (X,)),
         "clip": (lambda x: jnp.clip(x, -0.5, 0.5), (X,)),

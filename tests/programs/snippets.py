@@ -1,3 +1,4 @@
+# ruff: noqa: B008, NPY002, RET504 - as people write it
 """Code that tempts a tracer into a wrong program. Each snippet is a function of `x`, shape (4, 3).
 
 `RIGHT` must be traced to the right program; `ABSTAINS` pairs a snippet with words of the reason for
@@ -283,12 +284,12 @@ def astype_and_float32(x):
     return x.astype(np.float32).astype(float) + x.astype(float, copy=False)
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def python_loop_in_c(x):
     return np.vectorize(math.sin)(x)
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def summed_by_fsum(x):
     return x * math.fsum(x[0])
 
@@ -298,7 +299,7 @@ def pickled(x):
     return x * pickle.loads(pickle.dumps(x))
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def buffer_protocol(x):
     with np.nditer(x) as elements:
         return x * sum(float(e) for e in elements)
@@ -661,7 +662,7 @@ def swallowed_type_error(x):
     return x
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def swallowed_everything(x):
     try:
         return x * np.vectorize(math.sin)(x)
@@ -669,7 +670,7 @@ def swallowed_everything(x):
         return x
 
 
-@abstains("asks for numbers")
+@abstains("asks for plain numbers")
 def swallowed_even_base_exceptions(x):
     try:
         scale = np.float32(x[0, 0])
@@ -751,6 +752,21 @@ def unused_and_dead_code(x):
     return y * x[0]
 
 
+@abstains("read-only")
+def write_to_the_real_part(x):
+    z = x + 1j * x
+    z.real[0] = 5.0
+    return z * 2
+
+
+@right
+def real_part_of_real_numbers_is_a_view(x):
+    y = x * 1.0
+    y.real[0] = 5.0
+    np.real(y)[1] += 1
+    return y * np.imag(x + 2j * x)
+
+
 @abstains("shows one element several times")
 def write_to_overlapping_windows(x):
     y = x[:, 0] * 1.0
@@ -774,9 +790,73 @@ def empty_arrays(x):
 
 @right
 def sequence_of_scalars(x):
-    return np.mean([x[0, 0], x[1, 1] ** 2, 3.0]) + np.max([x[0], x[1]], axis=0) + np.hypot(*x[0, :2])
+    return (
+        np.mean([x[0, 0], x[1, 1] ** 2, 3.0]) + np.max([x[0], x[1]], axis=0) + np.hypot(*x[0, :2])
+    )
 
 
 @abstains("raised ZeroDivisionError")
 def raises(x):
     return x / (1 // 0)
+
+
+@right
+def constants_through_uncovered_functions(x):
+    order = np.arange(4)
+    np.random.shuffle(order)
+    lookup = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.fill_diagonal(lookup, 7.0)
+    chosen = np.random.choice(lookup.ravel(), size=3)
+    window = np.hanning(5)[1:4] + np.fft.rfft(chosen).real.sum()
+    return x[order] * chosen + window + np.choose([0, 1, 1], [lookup[0, 0], window])
+
+
+@right
+def constants_that_change_between_uses(x):
+    order, table = np.arange(4), np.eye(3)
+    y = x[order] @ table
+    order[:2] = order[1::-1]
+    np.fill_diagonal(table, 7.0)
+    y = y * x[order] @ table
+    np.random.default_rng(0).shuffle(table)
+    np.random.shuffle(order)
+    return y[order] @ table + table.sum()
+
+
+@right
+def own_reverse_mode(x):
+    class Value:
+        def __init__(self, data, parents=(), backward=lambda g: ()):
+            self.data, self.parents, self.backward, self.grad = data, parents, backward, 0.0
+
+        def __add__(self, other):
+            return Value(self.data + other.data, (self, other), lambda g: (g, g))
+
+        def __mul__(self, other):
+            return Value(
+                self.data * other.data, (self, other), lambda g: (g * other.data, g * self.data)
+            )
+
+        def tanh(self):
+            t = np.tanh(self.data)
+            return Value(t, (self,), lambda g: (g * (1 - t**2),))
+
+        def run(self):
+            order, seen = [], set()
+
+            def visit(value):
+                if value not in seen:
+                    seen.add(value)
+                    for parent in value.parents:
+                        visit(parent)
+                    order.append(value)
+
+            visit(self)
+            self.grad = np.ones_like(self.data)
+            for value in reversed(order):
+                for parent, g in zip(value.parents, value.backward(value.grad), strict=True):
+                    parent.grad = parent.grad + g
+
+    leaf = Value(x)
+    ((leaf * leaf + leaf).tanh() * leaf).run()
+    return leaf.grad

@@ -168,6 +168,20 @@ def test_comparing_the_winner_with_its_maximum_is_decided():
     assert any(undecided(lambda x: jax.grad(lambda y: jnp.max(jnp.exp(y)))(x), tied))
 
 
+@pytest.mark.parametrize("compare", [lax.ge, lax.eq, lambda x, m: lax.max(x, m)])
+def test_a_mask_of_the_winners_is_undecided_only_at_a_tie(compare):
+    def mask(x):
+        y = jnp.exp(x)
+        return compare(y, jnp.broadcast_to(jnp.max(y, 1, keepdims=True), y.shape)) * y
+
+    assert not any(undecided(mask, np.array([[0.1, 0.7], [0.2, 0.3]])))
+    assert any(undecided(mask, np.array([[0.1, 0.7], [0.3, 0.3]])))
+
+
+def test_equal_numbers_of_different_origin_are_a_tie():
+    assert any(undecided(lambda x: lax.ge(3 * x, x + x + x), np.array(0.1)))
+
+
 def test_a_mask_by_large_numbers_keeps_the_bounds_small():
     program = traced(lambda x: jax.nn.softmax(jnp.where(x > 0, x, -1e38)), np.ones(3))
     (weights,) = evaluate(program, [np.array([1.0, -1.0, 2.0])], RUNNING_ERROR)

@@ -152,8 +152,8 @@ def test_gathers_and_scatters_at_any_index(indices, mode):
     u = np.arange(3.0) + 0.5
 
     def program(x, i, u):
-        taken = x.at[i[:, 0], i[:, 1]].get(mode=mode, wrap_negative_indices=False)
-        options = {"mode": "drop" if mode == "fill" else mode, "wrap_negative_indices": False}
+        taken = x.at[i[:, 0], i[:, 1]].get(mode=mode)
+        options = {"mode": "drop" if mode == "fill" else mode}
         place = x.at[i[:, 0], i[:, 1]]
         return taken, place.add(u, **options), place.max(u, **options), place.mul(u, **options)
 

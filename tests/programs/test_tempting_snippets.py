@@ -19,6 +19,7 @@ from tests.programs.snippets import ABSTAINS, RIGHT
 POINTS = 12
 """Points per snippet, drawn with nothing that the validation draws."""
 
+
 def draw(rng: np.random.Generator) -> np.ndarray[Any, Any]:
     x = rng.uniform(0.2, 2, size=(4, 3)) * rng.choice([-1, 1, 1], size=(4, 3))
     x[0] = np.abs(x[0])
@@ -51,7 +52,9 @@ def test_the_program_is_right(snippet: Any) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     for fresh, outputs in expected.values():
         if program.holds_at((fresh,)):
-            for ours, theirs in zip(evaluate(program.jaxpr, [fresh], AS_TRACED), outputs, strict=True):
+            for ours, theirs in zip(
+                evaluate(program.jaxpr, [fresh], AS_TRACED), outputs, strict=True
+            ):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 

@@ -49,7 +49,8 @@ class Floating(Arithmetic):
         self.precision = precision
         self.name = precision or "as traced"
         self._dtype = None if precision is None else _dtype(precision)
-        self._complex = np.dtype(np.complex128 if precision == "float64" else np.complex64)
+        wide = precision in ("float64", "complex128")
+        self._complex = np.dtype(np.complex128 if wide else np.complex64)
 
     def dtype(self, traced: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype that stands for `traced` in this arithmetic."""
@@ -82,7 +83,7 @@ class Floating(Arithmetic):
     def scatter_add(
         self, operand: Array, places: Array, inside: Array | None, updates: Array
     ) -> Array:
-        out, flat = np.array(operand), updates.reshape(-1)
+        out, flat = np.array(operand, order="C"), updates.reshape(-1)
         if inside is not None:
             places, flat = places[inside], flat[inside]
         np.add.at(out.reshape(-1), places, flat)

@@ -28,8 +28,9 @@ UNIT_ROUNDOFF = 2.0**-53
 SLACK = 1 + 2.0**-20
 """Makes up for the rounding of the bounds themselves, for up to 10^9 operations in a row."""
 
-UNDERFLOW = float(np.finfo(np.float64).tiny)
-"""Absolute: at least what one product, quotient or exponential loses when it underflows."""
+UNDERFLOW = 2.0**-900
+"""Absolute: more than one product, quotient or exponential loses when it underflows, and far enough
+above the subnormal numbers that products of bounds do not become subnormal, which is slow."""
 
 FUNCTION_ROUNDINGS = 10.0
 """Roundings in one elementary function: NumPy's vector functions keep within 4 units in the last
@@ -83,7 +84,7 @@ class RunningError(Arithmetic):
         return value.error if isinstance(value, Bounded) else 0.0
 
     def size(self, value: Any) -> Array:
-        """Return the magnitude of each base number, in float64."""
+        """Return the magnitude of each base number, in float64, as an array of its own."""
         return np.abs(self._float64(value))
 
     def _float64(self, value: Any) -> Array:
@@ -119,10 +120,14 @@ class RunningError(Arithmetic):
         value = self.base.matmul(a.value, b.value)
         a_size, b_size = self.size(a.value), self.size(b.value)
         count = a_size.shape[-1]
-        error: Array = a_size @ (b.error + b_size * (count * self.unit))
+        b_error = b_size * (count * self.unit)
+        b_error += b.error
+        error: Any = a_size @ b_error
         if a.error.any():
-            error = np.add(error, a.error @ (b_size + b.error))
-        return Bounded(value, error + count * UNDERFLOW)
+            b_size += b.error
+            error += a.error @ b_size
+        error += count * UNDERFLOW
+        return Bounded(value, error)
 
     def scatter_add(
         self, operand: Bounded, places: Array, inside: Array | None, updates: Bounded
@@ -166,17 +171,26 @@ class RunningError(Arithmetic):
         return own | spreading | smooth
 
     def _add(self, a: Bounded, b: Bounded) -> Bounded:
-        value = self.base.elementwise["add"](a.value, b.value)
-        return Bounded(value, self.size(value) * self.unit + a.error + b.error)
+        return self._rounded_sum(self.base.elementwise["add"](a.value, b.value), a, b)
 
     def _subtract(self, a: Bounded, b: Bounded) -> Bounded:
-        value = self.base.elementwise["sub"](a.value, b.value)
-        return Bounded(value, self.size(value) * self.unit + a.error + b.error)
+        return self._rounded_sum(self.base.elementwise["sub"](a.value, b.value), a, b)
+
+    def _rounded_sum(self, value: Any, a: Bounded, b: Bounded) -> Bounded:
+        error = self.size(value)
+        error *= self.unit
+        error += a.error
+        error += b.error
+        return Bounded(value, error)
 
     def _multiply(self, a: Bounded, b: Bounded) -> Bounded:
         value = self.base.elementwise["mul"](a.value, b.value)
-        error = self.size(value) * self.unit + UNDERFLOW
-        error = error + (self.size(a.value) + a.error) * b.error + self.size(b.value) * a.error
+        error, a_size = self.size(value), self.size(a.value)
+        error *= self.unit
+        error += UNDERFLOW
+        error += self.size(b.value) * a.error
+        a_size += a.error
+        error += a_size * b.error
         return Bounded(value, error)
 
     def _divide(self, a: Bounded, b: Bounded) -> Bounded:

@@ -19,7 +19,16 @@ from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
 if TYPE_CHECKING:
     from gradcheck.programs.numpy_tracing.recorder import Recorder
 
-__all__ = ["call", "contains_traced", "pack", "packed", "refuse_cast", "ufunc_method", "unwrap"]
+__all__ = [
+    "call",
+    "contains_traced",
+    "name_of",
+    "pack",
+    "packed",
+    "refuse_cast",
+    "ufunc_method",
+    "unwrap",
+]
 
 REDUCTIONS: dict[Any, Any] = {
     np.add: np.sum,
@@ -89,21 +98,25 @@ def _ufunc_call(
         inputs = tuple(packed(recorder, part) for part in inputs)
     if contains_traced(keywords):
         keywords = recorder.concrete(keywords)
+    is_covered = ufunc in LOOPS or ufunc in ENTRIES
+    if not is_covered and any(_depends(recorder, part) for part in inputs):
+        recorder.stop(f"{name_of(ufunc)} is not covered")
     result = ufunc(*(unwrap(part) for part in inputs), **keywords)
     operands = tuple(recorder.operand(part) for part in inputs)
-    if refs_in(operands):
-        if ufunc not in LOOPS and ufunc not in ENTRIES:
-            recorder.stop(f"{_name(ufunc)} is not covered")
-        for setting in ("order", "casting", "subok"):
-            keywords.pop(setting, None)
+    for setting in ("order", "casting", "subok"):
+        keywords.pop(setting, None)
     new = recorder.emit(ufunc, operands, keywords, result)
     if out is None:
         if where is not True and (refs_in(operands) or isinstance(where, Traced)):
-            recorder.stop(f"{_name(ufunc)} with where= and no out= leaves arbitrary numbers")
+            recorder.stop(f"{name_of(ufunc)} with where= and no out= leaves arbitrary numbers")
         return new if where is True else recorder.adopt(ufunc(*unwrap(inputs), where=where))
     return deliver(
         recorder, new, out[0] if isinstance(out, tuple) and len(out) == 1 else out, where
     )
+
+
+def _depends(recorder: Recorder, value: Any) -> bool:
+    return isinstance(value, Traced) and not recorder.is_constant(value)
 
 
 def deliver(recorder: Recorder, new: Any, out: Any, where: Any = True) -> Any:
@@ -116,9 +129,7 @@ def deliver(recorder: Recorder, new: Any, out: Any, where: Any = True) -> Any:
             part if target is None else target for target, part in zip(out, new, strict=True)
         )
     if not isinstance(out, TracedArray):
-        if contains_traced(new) and not all(
-            recorder.is_constant(part) for part in (new, where) if isinstance(part, Traced)
-        ):
+        if _depends(recorder, new) or _depends(recorder, where):
             recorder.stop("the result is written into an array that the trace does not know")
         np.copyto(out, unwrap(new), where=unwrap(where))
         return out
@@ -162,6 +173,8 @@ def call(
         return _ufunc_call(recorder, function, arguments, keywords)
     if function is np.where and len(arguments) == 1:
         function = np.nonzero
+    if function in (np.ravel, np.reshape):
+        arguments, keywords = _in_plain_order(function, arguments, keywords)
     entry = ENTRIES.get(function)
     if entry is not None:
         return _call_entry(recorder, function, entry, arguments, keywords)
@@ -173,10 +186,21 @@ def call(
         return recorder.adopt(
             function(*recorder.concrete(arguments), **recorder.concrete(keywords))
         )
+    if not any(_depends(recorder, value) for value in _leaves((*arguments, *keywords.values()))):
+        return _call_on_constants(recorder, function, arguments, keywords)
     implementation = getattr(function, "_implementation", function)
     if not isinstance(implementation, FunctionType):
-        recorder.stop(f"{_name(function)} is not covered")
+        recorder.stop(f"{name_of(function)} is not covered")
     return recorder.clones.of_library(implementation)(*arguments, **keywords)
+
+
+def _call_on_constants(
+    recorder: Recorder, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    for value in _leaves((*arguments, *keywords.values())):
+        if isinstance(value, TracedArray):  # the function may write to its memory
+            value.buffer.version += 1
+    return recorder.adopt(function(*unwrap(arguments), **unwrap(keywords)))
 
 
 def _call_entry(
@@ -205,9 +229,25 @@ def _call_entry(
     operands = tuple(recorder.operand(value) for value in given)
     named_operands = {name: recorder.operand(value) for name, value in named.items()}
     if entry.lower is None and (refs_in(operands) or refs_in(named_operands)):
-        recorder.stop(f"{_name(function)} did not return a view")
+        recorder.stop(f"{name_of(function)} did not return a view")
     new = recorder.emit(function, operands, named_operands, result)
     return new if out is None else deliver(recorder, new, out)
+
+
+def _in_plain_order(
+    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Replace the orders "A" and "K", which depend on memory, by "C" or "F" and a transpose."""
+    place = 1 if function is np.ravel else 2
+    order = arguments[place] if len(arguments) > place else keywords.get("order", "C")
+    if order not in ("A", "K") or not isinstance(arguments[0], TracedArray):
+        return arguments, keywords
+    array = arguments[0]
+    if order == "K":
+        strides = array.concrete.strides
+        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -abs(strides[axis])))
+    plain = "F" if order == "A" and array.concrete.flags.fnc else "C"
+    return (array, *arguments[1:place]), {**keywords, "order": plain}
 
 
 def _argument(recorder: Recorder, entry: Entry, name: str, value: Any) -> Any:
@@ -244,7 +284,8 @@ def _leaves(value: Any) -> list[Any]:
     return [value]
 
 
-def _name(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """Return the name of a function as the user wrote it, near enough: `np.add.reduce`."""
     name = getattr(function, "__name__", type(function).__name__)
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
@@ -253,7 +294,7 @@ def _name(function: Any) -> str:
     return f"{module}.{name}".replace("numpy.", "np.")
 
 
-# Functions that write, or that make room
+# Functions that write, that make room, or that are made of others
 
 
 def _copyto(
@@ -305,7 +346,31 @@ def _full_like(
     return filled
 
 
+def _compress(recorder: Recorder, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    chosen = np.flatnonzero(recorder.concrete(condition))
+    taken = call(recorder, np.take, (a, chosen, axis), {})
+    return taken if out is None else deliver(recorder, taken, out)
+
+
+def _block(recorder: Recorder, arrays: Any) -> Any:
+    depth, first = 0, arrays
+    while type(first) is list:
+        depth, first = depth + 1, first[0]
+    rank = max(depth, *(np.ndim(leaf) for leaf in _leaves(arrays)))
+
+    def joined(part: Any, axis: int) -> Any:
+        if type(part) is list:
+            parts = [joined(inner, axis + 1) for inner in part]
+            return call(recorder, np.concatenate, (parts, axis - rank), {})
+        shape = (1,) * (rank - np.ndim(part)) + np.shape(part)
+        return call(recorder, np.reshape, (part, shape), {})
+
+    return joined(arrays, rank - depth)
+
+
 SPECIAL: dict[Any, Any] = {
+    np.block: _block,
+    np.compress: _compress,
     np.copyto: _copyto,
     np.putmask: _putmask,
     np.place: _place,
@@ -316,4 +381,4 @@ SPECIAL: dict[Any, Any] = {
     np.ones_like: _ones_like,
     np.full_like: _full_like,
 }
-"""Functions that write into an argument or return fresh constants."""
+"""Functions that write into an argument, return fresh constants, or are made of others."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcheck.programs.numpy_tracing.origins import is_library, is_users
+from gradcheck.programs.numpy_tracing.origins import is_library, is_own, is_users
 from gradcheck.programs.numpy_tracing.shims import RandomSource, numpy_function, stand_ins
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Clones:
         self._library: dict[int, Callable[..., Any]] = {}
         self._originals: list[Any] = []
         self._globals: dict[int, dict[str, Any]] = {}
+        self._makers: dict[type, Callable[[Any], Any] | None] = {}
         self._pending: list[Callable[[], None]] = []
         self._is_filling = False
         self.random_sources: list[tuple[Any, Any]] = []
@@ -102,6 +103,19 @@ class Clones:
         return value if maker is None else maker(value)
 
     def _maker(self, value: Any) -> Callable[[Any], Any] | None:
+        kind = type(value)
+        if kind not in self._makers:
+            self._makers[kind] = self._maker_of(kind)
+        maker = self._makers[kind]
+        if maker is not None:
+            return maker
+        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
+            return self._cached_function
+        if callable(value) and is_library(getattr(value, "__module__", None) or ""):
+            return self._library_function
+        return self._instance if is_users(_home(kind)) else None
+
+    def _maker_of(self, kind: type) -> Callable[[Any], Any] | None:
         for kinds, maker in (
             (types.FunctionType, self._any_function),
             (types.ModuleType, self._module),
@@ -114,13 +128,9 @@ class Clones:
             (types.GeneratorType, self._generator),
             (types.SimpleNamespace, self._instance),
         ):
-            if isinstance(value, kinds):
+            if issubclass(kind, kinds):
                 return maker
-        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
-            return self._cached_function
-        if callable(value) and is_library(getattr(value, "__module__", None) or ""):
-            return self._library_function
-        return self._instance if is_users(_home(type(value))) else None
+        return None
 
     # Functions
 
@@ -138,8 +148,8 @@ class Clones:
         return self._remember(function, self._rebuilt(function))
 
     def _rebuilt(self, function: types.FunctionType) -> types.FunctionType:
-        is_private = is_users(function.__globals__) or is_library(
-            function.__globals__.get("__name__", "")
+        is_private = not is_own(function.__globals__) and (
+            is_users(function.__globals__) or is_library(function.__globals__.get("__name__", ""))
         )
         names = self._private_globals(function.__globals__) if is_private else function.__globals__
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
@@ -194,7 +204,11 @@ class Clones:
     def _method(self, method: types.MethodType) -> Any:
         if isinstance(method.__self__, (np.random.Generator, np.random.RandomState)):
             if method.__self__ is GLOBAL_RANDOM_STATE:
-                return self._library_function(method)
+                recorder = self._recorder
+                source = (
+                    method.__self__ if recorder is None else RandomSource(method.__self__, recorder)
+                )
+                return getattr(source, method.__name__)
             return getattr(self._copy(method.__self__), method.__name__)
         return types.MethodType(self._copy(method.__func__), self._copy(method.__self__))
 
@@ -237,9 +251,12 @@ class Clones:
         """Set an attribute of the private copy of a module."""
         self._private_globals(module.__dict__)[name] = value
 
-    def _class(self, original: type) -> type:
+    def _class(self, original: type) -> Any:
         kept = (BaseException, enum.Enum)
-        if not is_users(_home(original)) or issubclass(original, kept) or not _has_code(original):
+        home = _home(original)
+        if not is_users(home) or issubclass(original, kept) or not _has_code(original):
+            return original
+        if is_own(home) and home.get(original.__name__) is original:
             return original
         slots = original.__dict__.get("__slots__", ())
         left_out = {"__dict__", "__weakref__", *((slots,) if isinstance(slots, str) else slots)}
@@ -247,11 +264,13 @@ class Clones:
         bases = tuple(self._copy(base) for base in original.__bases__)
         try:
             namespace = {key: self._member(value) for key, value in names.items()}
-            copied = type(original)(original.__name__, bases, namespace)
+            metaclass: Any = type(original)
+            copied = metaclass(original.__name__, bases, namespace)
         except Exception:  # a class that resists copying runs as it is; what it makes is plain
             return original
         copied.__qualname__ = original.__qualname__
-        return self._remember(original, copied)  # type: ignore[no-any-return]
+        self._remember(original, copied)
+        return copied
 
     def _member(self, value: Any) -> Any:
         return value if isinstance(value, types.MemberDescriptorType) else self._copy(value)
@@ -370,7 +389,7 @@ class RunningGenerator:
     send = __next__
 
 
-GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]  # noqa: NPY002
+GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]
 """The hidden generator whose methods are the functions of `np.random`."""
 
 CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 
 from gradcheck.errors import Abstention
 from gradcheck.programs.compat import enable_x64
+from gradcheck.programs.numpy_tracing.memory import write, write_many
 from gradcheck.programs.numpy_tracing.registry import ENTRIES, LOOPS
 from gradcheck.programs.numpy_tracing.rules.common import converted, spread
 from gradcheck.programs.numpy_tracing.rules.memory import updated_at
-from gradcheck.programs.numpy_tracing.tape import Call, Kind, Tape, fill, refs_in
+from gradcheck.programs.numpy_tracing.tape import Call, Kind, Ref, Tape, fill, refs_in
 
 __all__ = ["lower"]
 
@@ -22,18 +24,18 @@ __all__ = ["lower"]
 def lower(tape: Tape, outputs: Sequence[Any]) -> Any:
     """Return the ClosedJaxpr from the tape's inputs to `outputs`, which are operands on the tape.
 
-    Each equation carries the user's source line as a named scope. The values that guards test are
-    computed as well, so that their comparisons are part of the program.
+    Each equation carries the user's source line as a named scope.
 
     Raises:
         Abstention: a call has no `lax` twin for these arguments; the reason names it.
     """
     needed = _needed(tape, outputs)
+    calls = _with_writes_merged(tape, needed)
 
     def program(*inputs: Any) -> list[Any]:
         values: list[Any] = list(inputs)
-        for number, call in enumerate(tape.calls, start=len(inputs)):
-            values.append(_lowered(call, values) if number in needed else None)
+        for call in calls:
+            values.append(None if call is None else _lowered(call, values))
         return [_output(fill(output, values)) for output in outputs]
 
     with enable_x64():
@@ -42,20 +44,48 @@ def lower(tape: Tape, outputs: Sequence[Any]) -> Any:
         )
 
 
-def _needed(tape: Tape, outputs: Sequence[Any]) -> set[int]:
+def _needed(tape: Tape, outputs: Sequence[Any]) -> Counter[int]:
+    """Count how often each value is used on the way to the outputs."""
     first = len(tape.inputs)
     pending = [ref.number for ref in refs_in(list(outputs))]
-    pending += [guard.ref.number for guard in tape.guards]
-    needed: set[int] = set()
+    needed: Counter[int] = Counter()
     while pending:
         number = pending.pop()
-        if number not in needed:
-            needed.add(number)
-            if number >= first:
-                call = tape.calls[number - first]
-                pending += [ref.number for ref in refs_in(call.arguments)]
-                pending += [ref.number for ref in refs_in(call.keywords)]
+        needed[number] += 1
+        if number >= first and needed[number] == 1:
+            call = tape.calls[number - first]
+            pending += [ref.number for ref in refs_in(call.arguments)]
+            pending += [ref.number for ref in refs_in(call.keywords)]
     return needed
+
+
+def _with_writes_merged(tape: Tape, needed: Counter[int]) -> list[Call | None]:
+    """Return the needed calls by number, with writes that follow each other as one.
+
+    A loop that fills an array writes once per element. Nothing reads the array in between, and JAX
+    would copy it, and its cotangent, at every write.
+    """
+    first = len(tape.inputs)
+    calls: list[Call | None] = [
+        call if needed[number] else None for number, call in enumerate(tape.calls, start=first)
+    ]
+    for place, call in enumerate(calls):
+        if call is None or call.function is not write or not isinstance(call.arguments[0], Ref):
+            continue
+        base, content, plan = call.arguments
+        before = calls[base.number - first] if base.number >= first else None
+        if before is None or needed[base.number] > 1:
+            continue
+        if before.function is write:
+            earlier: Any = ((before.arguments[1],), (before.arguments[2],))
+        elif before.function is write_many:
+            earlier = before.arguments[1:]
+        else:
+            continue
+        arguments = (before.arguments[0], (*earlier[0], content), (*earlier[1], plan))
+        calls[place] = Call(write_many, arguments, {}, call.kind, call.line)
+        calls[base.number - first] = None
+    return calls
 
 
 def _lowered(call: Call, values: list[Any]) -> Any:
@@ -108,7 +138,9 @@ def _loop_dtypes(
     if not isinstance(call.function, np.ufunc):
         return [kind.dtype] * len(arguments)
     if "dtype" in keywords:
-        return [np.dtype(keywords["dtype"])] * len(arguments)
+        dtype = keywords["dtype"]
+        is_class = isinstance(dtype, type) and issubclass(dtype, np.dtype)
+        return [dtype() if is_class else np.dtype(dtype)] * len(arguments)
     types = tuple(
         type(part) if type(part) in (int, float, complex) else np.asarray(part).dtype
         if not hasattr(part, "dtype") else part.dtype

@@ -28,6 +28,7 @@ __all__ = [
     "read",
     "root_of",
     "write",
+    "write_many",
 ]
 
 
@@ -146,6 +147,15 @@ def write(base: NDArray[Any], value: Any, plan: Plan) -> NDArray[Any]:
     copy = _laid_out(base, plan.base)
     read(copy, plan)[...] = value
     return copy
+
+
+def write_many(
+    base: NDArray[Any], contents: tuple[Any, ...], plans: tuple[Plan, ...]
+) -> NDArray[Any]:
+    """Return a copy of `base` after several writes, of which a later one covers an earlier one."""
+    for content, plan in zip(contents, plans, strict=True):
+        base = write(base, content, plan)
+    return base
 
 
 def positions_of(plan: Plan) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_library", "is_users", "is_users_file"]
+__all__ = ["is_library", "is_own", "is_users", "is_users_file"]
 
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 STANDARD_LIBRARY = tuple(
@@ -42,6 +42,16 @@ def is_users_file(path: str) -> bool:
 def is_library(name: str) -> bool:
     """Say whether a module belongs to a library whose Python code is traced on demand."""
     return name.partition(".")[0] in LIBRARIES
+
+
+def is_own(names: dict[str, Any]) -> bool:
+    """Say whether globals are those of a module of this package.
+
+    Functions of ours are copied for what their closures hold, but call no NumPy on traced values.
+    """
+    name = str(names.get("__name__", ""))
+    module = sys.modules.get(name) if name.partition(".")[0] == "gradcheck" else None
+    return module is not None and module.__dict__ is names
 
 
 def is_users(module: ModuleType | dict[str, Any]) -> bool:

@@ -58,5 +58,5 @@ def _comparable(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _comparable(part) for key, part in state.items()}
     if isinstance(state, tuple):
-        return tuple(_comparable(part) for part in state)
+        return tuple(part.tobytes() if isinstance(part, np.ndarray) else part for part in state)
     return state

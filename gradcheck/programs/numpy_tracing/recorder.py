@@ -71,6 +71,7 @@ class Recorder:
         self._guarded: set[Ref] = set()
         self._constant_bytes = 0
         self._line: str | None = None
+        self._calling: list[str] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -114,21 +115,26 @@ class Recorder:
     def view(self, array: NDArray[Any]) -> TracedArray:
         """Return the traced view of memory that is known already, or of new constants."""
         root = root_of(array)
+        if root.dtype != array.dtype:
+            # A write through it could not be followed: it is refused, by NumPy.
+            array = root = compact(array)
+            array.flags.writeable = False
         buffer = self._buffers.get(id(root))
         if buffer is None:
-            layout = layout_of(root) if root.dtype == array.dtype else None
+            layout = layout_of(root)
             if layout is None:
                 array = root = compact(array)
                 layout = layout_of(root)
                 assert layout is not None
             buffer = self._buffers[id(root)] = Buffer(root, layout, None, root)
-        elif array.dtype != buffer.base.dtype:
-            self.stop("memory is read with another dtype than it was written with")
         return TracedArray(array, buffer, self)
 
     def is_known(self, array: Any) -> bool:
-        """Say whether an array shows memory that a traced array owns."""
-        return isinstance(array, np.ndarray) and id(root_of(array)) in self._buffers
+        """Say whether an array shows, in its own dtype, memory that a traced array owns."""
+        if not isinstance(array, np.ndarray):
+            return False
+        buffer = self._buffers.get(id(root_of(array)))
+        return buffer is not None and buffer.base.dtype == array.dtype
 
     def operand(self, value: Any) -> Any:
         """Return a value as an argument on the tape: a `Ref`, or a constant that stays as it is."""
@@ -253,9 +259,10 @@ class Recorder:
     def values_for_foreign_code(self, value: Traced, dtype: Any) -> NDArray[Any]:
         """Return the numbers of a constant; stop where they depend on the inputs."""
         if self.is_running and not self.is_constant(value):
+            who = self._calling[-1] if self._calling else "code that cannot be traced"
             self.stop(
-                "code that cannot be traced (float(), np.vectorize, another library or a plain "
-                "array that is assigned to) asks for numbers that depend on the inputs"
+                f"{who} asks for plain numbers that depend on the inputs (as do float(), "
+                "np.vectorize, other libraries, and plain arrays that are assigned to)"
             )
         copy = np.array(value.concrete, dtype=dtype)
         copy.flags.writeable = False
@@ -269,7 +276,11 @@ class Recorder:
         return calls.ufunc_method(self, ufunc, method, inputs, keywords)
 
     def call(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        return calls.call(self, function, arguments, keywords)
+        self._calling.append(calls.name_of(function))
+        try:
+            return calls.call(self, function, arguments, keywords)
+        finally:
+            self._calling.pop()
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return `base ** exponent`, for which NumPy has shortcuts that `np.power` has not."""

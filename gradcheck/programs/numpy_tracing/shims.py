@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["FloatType", "RandomSource", "as_array", "numpy_function", "stand_ins"]
 
-MAKERS: set[Any] = {np.arange, np.eye, np.identity, np.ones, np.zeros, np.tri, np.indices, np.fromiter}
+MAKERS: set[Any] = {
+    np.arange,
+    np.eye,
+    np.identity,
+    np.ones,
+    np.zeros,
+    np.tri,
+    np.indices,
+    np.fromiter,
+}
 """Functions that make an array from sizes; a size that depends on the inputs gets a guard."""
+
+ARRAY_CONVERTER: Any = getattr(
+    import_module("numpy._core._multiarray_umath"), "_array_converter", None
+)
+"""The private class by which NumPy's own Python functions convert their arguments, from 2.1 on."""
 
 ROUNDING: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc: np.trunc}
 TESTS: dict[Any, Any] = {math.isnan: np.isnan, math.isinf: np.isinf, math.isfinite: np.isfinite}
@@ -41,8 +56,11 @@ def stand_ins(recorder: Recorder) -> dict[Any, Any]:
         np.empty: functools.partial(_empty, recorder),
         np.full: functools.partial(_full, recorder),
         np.ndenumerate: _ndenumerate,
+        np.broadcast: _broadcast,
         float: FloatType(recorder),
     }
+    if ARRAY_CONVERTER is not None:
+        table[ARRAY_CONVERTER] = functools.partial(ArrayConverter, recorder)
     for function in MAKERS:
         table[function] = _maker(recorder, function)
     for function in LOOPS:
@@ -130,6 +148,37 @@ def _full(
 
 def _ndenumerate(array: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
     return ((index, array[index]) for index in np.ndindex(*np.shape(array)))
+
+
+class ArrayConverter:
+    """Does what NumPy's own Python functions ask of its private class of that name."""
+
+    def __init__(self, recorder: Recorder, *values: Any) -> None:
+        self._values = values
+        self._arrays = tuple(_array(recorder, None, value) for value in values)
+        self.scalar_input = tuple(not isinstance(value, np.ndarray) for value in values)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._arrays[index]
+
+    def as_arrays(self, *, subok: bool = True, pyscalars: str = "") -> tuple[Any, ...]:  # noqa: ARG002
+        return self._arrays
+
+    def result_type(self, extra_dtype: Any = None, ensure_inexact: bool = False) -> Any:
+        extra = () if extra_dtype is None else (extra_dtype,)
+        found = np.result_type(*(calls.unwrap(value) for value in self._values), *extra)
+        return np.result_type(found, 0.0) if ensure_inexact else found
+
+    def wrap(self, array: Any, to_scalar: bool | None = None) -> Any:
+        return array[()] if to_scalar else array
+
+
+def _broadcast(*arrays: Any) -> np.broadcast:
+    """Return the broadcast shape as NumPy's object; it is asked for nothing else."""
+    return np.broadcast(*(np.broadcast_to(0, np.shape(array)) for array in arrays))
 
 
 def _maker(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
-from gradcheck.programs.compat import source_line
+from gradcheck.programs.compat import source_line, with_outputs
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.lowering import lower
@@ -43,6 +43,7 @@ class Trace:
     _tape: Tape
     _arguments: Any
     _results: tuple[Any, ...]
+    _guarded: Any
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -55,6 +56,19 @@ class Trace:
         kinds = [*self._tape.inputs, *(call.kind for call in self._tape.calls)]
         found = {part.dtype for kind in kinds for part in _parts_of(kind)}
         return {dtype for dtype in found if dtype.kind in "fc" or "float" in dtype.name}
+
+    def program_of(self, outputs: slice) -> Any:
+        """Return the ClosedJaxpr of some outputs alone, followed by the values that guards test.
+
+        What only the other outputs need is left out. The guards' values come last so that an
+        evaluation meets the comparisons that decided the course of the run.
+        """
+        count = len(self._results)
+        kept = set(range(count)[outputs])
+        total = len(self._guarded.out_avals)
+        return with_outputs(
+            self._guarded, [number in kept or number >= count for number in range(total)]
+        )
 
     def holds_at(self, arguments: tuple[Any, ...]) -> bool:
         """Say whether the program is that of the function at other arguments as well.
@@ -112,10 +126,12 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Trace:
         is_random = drew_globally() or any(
             state_of(original) != state_of(copy) for original, copy in clones.random_sources
         )
-    jaxpr = lower(recorder.tape, results)
+    tested = [guard.ref for guard in recorder.tape.guards]
+    guarded = lower(recorder.tape, [*results, *tested])
+    jaxpr = with_outputs(guarded, [True] * len(results) + [False] * len(tested))
     lines = tuple(source_line(equation.source_info) for equation in jaxpr.jaxpr.eqns)
     kept = trees.map_leaves(_copied, (arguments, trees.map_leaves(unwrap, output)))
-    return Trace(jaxpr, kept[1], is_random, lines, recorder.tape, kept[0], results)
+    return Trace(jaxpr, kept[1], is_random, lines, recorder.tape, kept[0], results, guarded)
 
 
 def _parts_of(kind: Any) -> list[Kind]:

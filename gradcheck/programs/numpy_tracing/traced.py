@@ -27,7 +27,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     for name in (
         *("all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"),
         *("compress", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max"),
-        *("mean", "min", "nonzero", "partition", "prod", "put", "ravel", "repeat", "round"),
+        *("mean", "min", "nonzero", "prod", "put", "ravel", "repeat", "round"),
         *("searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var"),
     )
 }
@@ -203,11 +203,17 @@ class Traced:
 
     @property
     def real(self) -> Any:
-        return self.recorder.call(np.real, (self,), {})
+        return self._part(np.real)
 
     @property
     def imag(self) -> Any:
-        return self.recorder.call(np.imag, (self,), {})
+        return self._part(np.imag)
+
+    def _part(self, function: Callable[..., Any]) -> Any:
+        part = self.recorder.call(function, (self,), {})
+        if self.dtype.kind == "c" and isinstance(part, TracedArray):
+            part.concrete.flags.writeable = False  # in NumPy it is a view, which is not followed
+        return part
 
     @property
     def device(self) -> str:
@@ -230,7 +236,7 @@ class Traced:
         return self.recorder.call(np.copy, (self,), {"order": order})
 
     def flatten(self, order: Any = "C") -> Any:
-        return self.reshape(-1, order=order).copy()
+        return self.recorder.call(np.ravel, (self, order), {}).copy()
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         if not shape and "shape" in keywords:
@@ -239,7 +245,8 @@ class Traced:
         return self.recorder.call(np.reshape, (self, size), keywords)
 
     def transpose(self, *axes: Any) -> Any:
-        order = axes[0] if len(axes) == 1 and not hasattr(axes[0], "__index__") else axes or None
+        is_sequence = len(axes) == 1 and (axes[0] is None or np.ndim(axes[0]) == 1)
+        order = axes[0] if is_sequence else axes or None
         return self.recorder.call(np.transpose, (self, order), {})
 
     def item(self, *index: Any) -> Any:

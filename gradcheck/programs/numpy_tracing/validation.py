@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
-from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.arithmetics.floating import AS_TRACED
+from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import evaluate
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
@@ -29,13 +29,15 @@ from gradcheck.programs.numpy_tracing.trace import Trace, is_number, trace, vari
 
 __all__ = ["validated_trace"]
 
-APPROACHES = (1.0, 0.1, 1e-2, 1e-4, 1e-6)
-"""Fractions of the way to the fresh point at which a second point is sought, until one takes the
-branches of the first. The smallest still moves every input by thousands of its rounding errors."""
+APPROACHES = (1.0, 0.1, -0.1, 1e-2, -1e-2, 1e-4, -1e-4, 1e-6, -1e-6)
+"""Fractions of the way to the fresh point, and away from it, at which a second point is sought, until
+one takes the branches of the first: at the edge of a branch one of two sides does. The smallest still
+moves every input by thousands of its rounding errors."""
 
 PERTURBATION = 0.3
-"""Size of the random change that makes a fresh point where the caller gives none, relative to the
-largest magnitude of each input array, and absolute for an array of zeros."""
+"""Size of the random change that makes a fresh point where the caller gives none, relative to each
+number, so that most signs and domains are kept; a zero moves by that part of the array's largest
+magnitude, or of 1."""
 
 ROUNDING_STEPS = 2**14
 """Rounding errors, of the largest magnitude in an output, by which two evaluations of the same
@@ -65,6 +67,7 @@ def validated_trace(
     *,
     fresh: tuple[Any, ...] | None = None,
     rng: np.random.Generator,
+    difference: bool = True,
 ) -> Trace:
     """Trace `function(*arguments)` and compare the program with the untraced function.
 
@@ -72,7 +75,7 @@ def validated_trace(
     """
     recorded = trace(function, arguments)
     if variables_of(arguments) and _has_numbers(recorded.outputs):
-        _check_elsewhere(function, recorded, arguments, fresh, rng)
+        _check_elsewhere(function, recorded, arguments, fresh, rng, difference)
     sources = Clones()
     sources.convert(function)
     with preserved([source for source, _ in sources.random_sources]):
@@ -89,6 +92,7 @@ def _check_elsewhere(
     arguments: tuple[Any, ...],
     fresh: tuple[Any, ...] | None,
     rng: np.random.Generator,
+    difference: bool,
 ) -> None:
     """Compare program and function at a second point on the same branches."""
     towards = _perturbed(arguments, rng) if fresh is None else fresh
@@ -106,11 +110,18 @@ def _check_elsewhere(
             continue
         replayed = recorded.replay(point)
         _compare(
-            "the recorded run, repeated at a second point,", replayed, "untraced", untraced, REPETITION_STEPS * unit
+            "the recorded run, repeated at a second point,",
+            replayed,
+            "untraced",
+            untraced,
+            REPETITION_STEPS * unit,
         )
         lowered = _evaluated(recorded, point)
-        _compare("the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit)
-        _check_derivative(function, recorded, point, rng)
+        _compare(
+            "the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit
+        )
+        if difference:
+            _check_derivative(function, recorded, point, rng)
         return
     if broken is not None:
         raise Abstention("no second point near this one takes the same branches", broken.line)
@@ -226,7 +237,8 @@ def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[An
     def moved(leaf: Any) -> Any:
         if not trees.is_variable(leaf):
             return leaf
-        size = float(np.max(np.abs(leaf), initial=0)) or 1.0
+        largest = float(np.max(np.abs(leaf), initial=0)) or 1.0
+        size = np.where(leaf == 0, largest, np.abs(leaf))
         return np.asarray(leaf + PERTURBATION * size * rng.normal(size=leaf.shape), leaf.dtype)[()]
 
     return trees.map_leaves(moved, arguments)  # type: ignore[no-any-return]

@@ -96,7 +96,7 @@ def _scatter_extremum(name: str) -> Callable[[Operation, Any], Function]:
         pick = arithmetic.lift(lambda x, where: x.reshape(-1)[where])
 
         def put(x: Array, where: Array, entries: Array) -> Array:
-            out = np.array(x)
+            out = np.array(x, order="C")
             out.reshape(-1)[where] = entries
             return out
 

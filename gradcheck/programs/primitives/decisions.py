@@ -81,7 +81,9 @@ def _overlap_but_differ(_: Array, values: Sequence[Array], radii: Sequence[Array
 
 
 def _compare(test: Any, undecided: Any) -> Callable[[Operation], Branching]:
-    return lambda _: Branching(test, undecided)
+    return lambda operation: Branching(
+        test, _overlap_but_differ if operation.compares_with_itself else undecided
+    )
 
 
 def _below(a: Array, b: Array) -> Array:
@@ -90,9 +92,9 @@ def _below(a: Array, b: Array) -> Array:
 
 
 def _extremum(wins: Any) -> Callable[[Operation], Branching]:
-    return lambda _: Branching(
+    return lambda operation: Branching(
         lambda a, b: np.asarray(wins(a, b) | np.isnan(a)),
-        _overlap,
+        _overlap_but_differ if operation.compares_with_itself else _overlap,
         lambda outcome, a, b: np.where(outcome, a, b),
     )
 

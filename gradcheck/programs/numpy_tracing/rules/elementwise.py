@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - a rule has the parameters of NumPy's function, and ignores some
 """Elementwise functions: one line of `lax` each, applied to operands of equal dtype.
 
 Functions of `math` stand beside NumPy's, for they round differently: a trace repeats the very
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gradcheck.programs.numpy_tracing.registry import LOOPS, elementwise
+from gradcheck.programs.numpy_tracing.registry import LOOPS, elementwise, lowers
 from gradcheck.programs.numpy_tracing.rules.common import truth
 
 __all__ = ["add_special_functions"]
@@ -239,4 +240,12 @@ def add_special_functions() -> bool:
     }
     for name, loop in loops.items():
         elementwise(getattr(special, name))(loop)
+
+    @lowers(special.logsumexp, arrays=("a", "b"))
+    def logsumexp(
+        result: Any, a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
+        return_sign: bool = False,
+    ) -> Any:  # fmt: skip
+        return twin.logsumexp(a, axis=axis, b=b, keepdims=keepdims, return_sign=return_sign)
+
     return True

@@ -20,6 +20,7 @@ from gradcheck.programs.numpy_tracing.memory import (
     positions_of,
     read,
     write,
+    write_many,
 )
 from gradcheck.programs.numpy_tracing.recorder import cast
 from gradcheck.programs.numpy_tracing.registry import LOOPS, lowers
@@ -101,6 +102,30 @@ def write_(result: Any, base: Any, value: Any, plan: Plan) -> Any:
     return _from_memory(block, plan.base)
 
 
+@lowers(write_many)
+def write_many_(result: Any, base: Any, contents: Any, plans: Any) -> Any:
+    layout = plans[0].base
+    values = [
+        reshaped(spread(converted(content, base.dtype), plan.shape), (prod(plan.shape),))
+        for content, plan in zip(contents, plans, strict=True)
+    ]
+    places = np.concatenate([positions_of(plan).reshape(-1) for plan in plans])
+    value, places = _last_of_each(lax.concatenate(values, 0), places)
+    if len(places) == prod(layout.shape):
+        order = np.argsort(places)
+        flat = value if np.array_equal(order, np.arange(len(order))) else picked(value, order)
+    else:
+        flat = scattered(_flat(base, layout), places, value, lax.scatter, unique=True)
+    return _from_memory(flat, layout)
+
+
+def _last_of_each(value: Any, places: Any) -> tuple[Any, Any]:
+    """Drop what is written to a place before the last time."""
+    _, last = np.unique(places[::-1], return_index=True)
+    chosen = np.sort(places.size - 1 - last)
+    return (picked(value, chosen) if len(chosen) < places.size else value), places[chosen]
+
+
 @lowers(take_item)
 def take_item_(result: Any, value: Any, index: Any) -> Any:
     along = _single_axis(index)
@@ -116,13 +141,8 @@ def put_item_(result: Any, array: Any, index: Any, value: Any) -> Any:
     shape = np.shape(array)
     positions = _positions(shape, index)
     value = reshaped(spread(converted(value, array.dtype), positions.shape), (positions.size,))
-    # Of equal positions the last one wins, as in NumPy.
-    _, last = np.unique(positions.reshape(-1)[::-1], return_index=True)
-    chosen = np.sort(positions.size - 1 - last)
-    if len(chosen) < positions.size:
-        value = picked(value, chosen)
+    value, target = _last_of_each(value, positions.reshape(-1))
     flat = reshaped(array, (np.size(array),))
-    target = positions.reshape(-1)[chosen]
     return reshaped(scattered(flat, target, value, lax.scatter, unique=True), shape)
 
 
@@ -209,7 +229,8 @@ def _sliced(memory: Any, pieces: Pieces) -> Any:
         if step < 0:
             backwards.append(axis)
     if any(
-        limit - start != size for start, limit, size in zip(starts, limits, pieces.memory, strict=True)
+        limit - start != size
+        for start, limit, size in zip(starts, limits, pieces.memory, strict=True)
     ) or any(stride != 1 for stride in strides):
         memory = lax.slice(memory, starts, limits, strides)
     return lax.rev(memory, backwards) if backwards else memory

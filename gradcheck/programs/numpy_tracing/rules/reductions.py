@@ -276,7 +276,9 @@ def quantile(
     result: Any, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
     method: str = "linear", keepdims: Any = False,
 ) -> Any:  # fmt: skip
-    return kept(jnp.quantile(a, q, axis=axis, method=method, keepdims=bool(keepdims)), result)
+    return kept(
+        jnp.quantile(a, np.asarray(q), axis=axis, method=method, keepdims=bool(keepdims)), result
+    )
 
 
 @lowers(np.percentile)

@@ -81,7 +81,7 @@ def copy(result: Any, a: Any, order: str = "K", subok: Any = False) -> Any:
     return a
 
 
-@lowers(np.real)
+@lowers(np.real, may_view=True)
 def real(result: Any, val: Any) -> Any:
     return lax.real(val) if jnp.iscomplexobj(val) else val
 

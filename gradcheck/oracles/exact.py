@@ -1,0 +1,195 @@
+"""The exact oracle: are two programs the same function, exactly?
+
+Both are evaluated at random residues modulo a prime. The same rational function agrees always;
+different ones with a probability of at most degree/prime in each draw (DeMillo and Lipton 1978;
+Schwartz 1980; Zippel 1979). A certificate is an identity on one cell, the branch pattern of the
+point, off a null set: it says nothing of ties, zeros, overflow, precision or state, and an exp that
+underflows at the point counts as the 0 that masks mean by it. A mismatch says
+that the programs differ as rational functions of what the finite field knows, and must be confirmed
+by numbers: tanh(x) = 2 sigmoid(2x) - 1 deep in a network is no rational identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.errors import Abstention
+from gradcheck.programs.arithmetics.finite_field import FiniteField
+from gradcheck.programs.arithmetics.modular import Q
+from gradcheck.programs.arithmetics.residues import Redraw, Residue
+from gradcheck.programs.evaluation import Decision, Steps, compile_afresh
+
+__all__ = ["Certificate", "Mismatch", "prove_equal"]
+
+PROBABILITY = 1e-15
+"""Largest probability that a certificate is false."""
+
+MOST_DRAWS = 24
+"""Agreeing draws beyond which nothing is certified: the degrees are too near to the prime."""
+
+MOST_REDRAWS = 1000
+"""Draws with a zero divisor or a non-square: for six square roots one draw in 64 will do, and a
+few of those are needed."""
+
+SHOWN_OUTCOMES = 16
+"""Entries of an outcome that a cell's name shows before it elides."""
+
+MOST_ENTRIES = 64 * 64
+"""Entries of one input: the finite field is for small sizes."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Two programs are the same function on a cell.
+
+    Attributes:
+        probability: that this is false; it counts the degrees modulo both primes. Where an exponent
+            is a polynomial of inputs that are not independent it rests on the conjecture of the
+            ITCS 2026 paper, that roots of unity to such powers behave as independent ones do.
+        draws: of random residues, all of which agreed.
+        degree: largest degree of a difference of outputs.
+        cell: the decisions of both programs, in order; they name the branch pattern.
+        constants: float constants of the programs, and the rationals that they were read as.
+    """
+
+    probability: float
+    draws: int
+    degree: int
+    cell: tuple[Decision, ...]
+    constants: dict[float, str]
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """What decided the branch pattern: each decision's kind, source line and outcome."""
+        return tuple(_name(decision) for decision in self.cell)
+
+    @property
+    def on_a_boundary(self) -> bool:
+        """Whether a decision was a tie, so that the point lies in no cell of its own."""
+        return any(bool(np.any(decision.undecided)) for decision in self.cell)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Two programs differ as rational functions of what the finite field knows.
+
+    Attributes:
+        output: the number of the first output that differs.
+        entries: a mask of its entries that differ.
+        cell: the decisions of both programs.
+        constants: as of `Certificate`.
+    """
+
+    output: int
+    entries: np.ndarray[Any, Any]
+    cell: tuple[Decision, ...]
+    constants: dict[float, str]
+
+
+def prove_equal(
+    program_a: Any, program_b: Any, point_inputs: Sequence[Any], rng: np.random.Generator
+) -> Certificate | Mismatch:
+    """Prove that two programs are the same function on the cell of a point, or that they are not.
+
+    Args:
+        program_a, program_b: ClosedJaxprs of the same inputs and outputs.
+        point_inputs: one array for each input; the real ones decide the branches, and their
+            residues are random; integers are what they are.
+        rng: draws the residues; fresh ones, or an adversary could aim at them.
+
+    Raises:
+        Abstention: a primitive, a size, a degree or too many square roots are beyond the method.
+
+    >>> import jax
+    >>> double, twice = (jax.make_jaxpr(f)(1.0) for f in (lambda x: 2 * x, lambda x: x + x))
+    >>> prove_equal(double, twice, [np.array(1.0)], np.random.default_rng(0)).draws
+    2
+    """
+    for value in point_inputs:
+        if np.size(value) > MOST_ENTRIES:
+            raise Abstention(
+                f"an input has {np.size(value)} entries, and exact evidence is for at most "
+                f"{MOST_ENTRIES}; smaller dimensions decide as much"
+            )
+    arithmetic = FiniteField()
+    programs = [compile_afresh(program, arithmetic) for program in (program_a, program_b)]
+    draws, redraws, risk, degree = 0, 0, 0.0, 0
+    while True:
+        cell: list[Decision] = []
+        try:
+            ours, theirs = _evaluate_both(programs, arithmetic, point_inputs, rng, cell)
+        except Redraw as redraw:
+            redraws += 1
+            if redraws > MOST_REDRAWS:
+                raise Abstention(f"after {redraws} draws still {redraw}") from None
+            continue
+        draws += 1
+        for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            differs = _differing(a, b)
+            if np.any(differs):
+                return Mismatch(index, differs, tuple(cell), arithmetic.recognised)
+            degree = max(degree, _degree(a, b))
+        risk = max(risk, _risk(arithmetic, degree))
+        if risk**MOST_DRAWS > PROBABILITY:
+            raise Abstention(
+                f"the degree bound {degree} is too near to the prime to tell functions apart"
+            )
+        if risk**draws < PROBABILITY:
+            return Certificate(risk**draws, draws, degree, tuple(cell), arithmetic.recognised)
+
+
+def _name(decision: Decision) -> str:
+    where = f" at {decision.where}" if decision.where else ""
+    outcome = np.asarray(decision.outcome)
+    shown = outcome.astype(int) if outcome.dtype == bool else outcome
+    return f"{decision.kind}{where}: {np.array2string(shown, threshold=SHOWN_OUTCOMES)}"
+
+
+def _evaluate_both(
+    programs: Sequence[Steps],
+    arithmetic: FiniteField,
+    point_inputs: Sequence[Any],
+    rng: np.random.Generator,
+    cell: list[Decision],
+) -> tuple[list[Any], list[Any]]:
+    arithmetic.redraw(rng)
+    inputs = [
+        arithmetic.variable(np.asarray(value), rng) if _is_real(value) else value
+        for value in point_inputs
+    ]
+    ours, theirs = (program.evaluate(inputs, cell) for program in programs)
+    return ours, theirs
+
+
+def _is_real(value: Any) -> bool:
+    return np.asarray(value).dtype.kind not in "biu"
+
+
+def _differing(a: Any, b: Any) -> Any:
+    if not isinstance(a, Residue):
+        return np.asarray(a) != np.asarray(b)
+    if not all(np.all((x.residue >= 0) & np.isfinite(x.companion)) for x in (a, b)):
+        raise Abstention("an output is infinite or undefined at this point")
+    return a.residue != b.residue
+
+
+def _degree(a: Any, b: Any) -> int:
+    """Bound the degree of the difference's numerator."""
+    if not isinstance(a, Residue) or not isinstance(b, Residue):
+        return 0
+    (above, below), (other_above, other_below) = a.degree, b.degree
+    return max(above + other_below, other_above + below, 1)
+
+
+def _risk(arithmetic: FiniteField, degree: int) -> float:
+    """Return the probability that different functions agree in one draw, at most.
+
+    Each square root doubles the degree of the polynomial that must vanish (its norm), and waiting
+    for a square doubles the probability of whatever happens.
+    """
+    roots: int = 4 ** len(arithmetic.draw.radicands)
+    return (degree * roots + arithmetic.draw.collisions * roots) / Q

@@ -1,0 +1,176 @@
+"""The programs of a rule at a point: its forward, the true pullback of that, and the claimed one.
+
+Code written for NumPy is recorded, validated and lowered (its derivative is compared with differences
+by the finite-difference oracle, at every point); code written for JAX is traced by JAX. What
+was traced once serves every point of the same shapes at which its guards hold.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck import trees
+from gradcheck.errors import Abstention
+from gradcheck.programs.inlining import inline_custom_rules
+from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
+from gradcheck.programs.tracing import Trace, validated_trace
+from gradcheck.rules import Claim, Rule, by_leaf
+
+__all__ = ["Programs", "Traced"]
+
+CACHED_ARCHITECTURES = 64
+"""Architectures whose programs are kept: enough for a rule with fixed shapes and some branches, and
+small beside what the search of random ones would otherwise pile up."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The programs of a rule, each a ClosedJaxpr over flat lists of arrays.
+
+    Attributes:
+        true: the pullback of the forward by autodiff: inputs, then the output's cotangents, to the
+            gradients of the inputs and whatever the guards of the trace test.
+        claimed: the rule's own pullback: inputs, then cotangents, to the claimed gradients; None
+            where only the forward could be traced.
+        paths: the variables whose gradients `claimed` gives, in order.
+        reason: why there is no claimed program, else empty.
+        trace: the recorded run that guards the programs; None for code traced by JAX.
+    """
+
+    true: Any
+    claimed: Any
+    paths: tuple[str, ...]
+    reason: str
+    trace: Trace | None
+
+    @property
+    def random(self) -> bool:
+        """Whether the run that was recorded drew random numbers; no other run draws them again."""
+        return self.trace is not None and self.trace.random
+
+    def arguments(self, claim: Claim) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Return the arrays that `true` and `claimed` take at the claim's point."""
+        inputs, cotangents = variables_of(claim.point.inputs), variables_of(claim.point.cotangent)
+        recorded = [*inputs, *cotangents] if self.claimed is not None and self.trace else inputs
+        return [*recorded, *cotangents], [*inputs, *cotangents]
+
+
+class Programs:
+    """Traces rules, and keeps what it traced."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Any, list[Traced]] = OrderedDict()
+        self._last: tuple[Claim, Traced | Abstention] | None = None
+
+    def at(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
+        """Return the programs of `rule` that hold at the claim's point.
+
+        Raises:
+            Abstention: the forward cannot be traced or differentiated; the reason says why.
+        """
+        if self._last is None or self._last[0] is not claim:
+            try:
+                self._last = claim, self._find(rule, claim, rng)
+            except Abstention as abstention:
+                self._last = claim, abstention
+        found = self._last[1]
+        if isinstance(found, Abstention):
+            raise found
+        return found
+
+    def _find(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
+        key = _architecture(claim)
+        arguments = (claim.point.inputs, claim.point.cotangent)
+        for traced in self._kept.get(key, ()):
+            if traced.trace is None or _holds(traced, arguments):
+                self._kept.move_to_end(key)
+                return traced
+        traced = _trace(rule, claim, rng)
+        if not traced.random:
+            self._kept.setdefault(key, []).append(traced)
+            if len(self._kept) > CACHED_ARCHITECTURES:
+                self._kept.popitem(last=False)
+        return traced
+
+
+def _holds(traced: Traced, arguments: tuple[Any, Any]) -> bool:
+    assert traced.trace is not None
+    return traced.trace.holds_at(arguments if traced.claimed is not None else arguments[0])
+
+
+def _architecture(claim: Claim) -> Any:
+    leaves = trees.leaves((claim.point.inputs, claim.point.cotangent))
+    return tuple(
+        (path, value.shape, str(value.dtype)) if trees.is_variable(value) else (path, repr(value))
+        for path, value in leaves
+    )
+
+
+def _trace(rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
+    if rule.kind == "jax_rule" or _is_of_jax(rule, claim):
+        return _trace_by_jax(rule, claim)
+    return _trace_by_recording(rule, claim, rng)
+
+
+def _is_of_jax(rule: Rule, claim: Claim) -> bool:
+    """Say whether the forward, given NumPy's arrays, answers with JAX's."""
+    output = rule.primal(claim.point.copy().inputs)
+    return any(type(value).__module__.startswith("jax") for _, value in trees.leaves(output))
+
+
+def _trace_by_jax(rule: Rule, claim: Claim) -> Traced:
+    inputs, cotangent = claim.point.inputs, claim.point.cotangent
+    if rule.kind == "jax_rule":
+        differentiated, _ = trace_with_jax(rule.functions[0], inputs)
+        program, _ = trace_with_jax(rule.functions[-1], inputs)
+        paths = tuple(variable.path for variable in claim.variables)
+        true = pullback_of(inline_custom_rules(differentiated))
+        return Traced(true, pullback_of(program), paths, "", None)
+    program, _ = trace_with_jax(lambda *arguments: rule.primal(arguments), inputs)
+    true = pullback_of(inline_custom_rules(program))
+    paths = tuple(variable.path for variable in claim.variables if variable.comparable)
+
+    def gradients(inputs: Any, cotangent: Any) -> list[Any]:
+        _, pullback = rule.linearise(inputs)
+        return _gradients(rule, paths, inputs, pullback(cotangent))
+
+    try:
+        claimed, _ = trace_with_jax(gradients, (inputs, cotangent))
+    except Abstention as abstention:
+        return Traced(true, None, (), str(abstention), None)
+    return Traced(true, claimed, paths, "", None)
+
+
+def _trace_by_recording(rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
+    """Record forward and backward in one run, so that both see the same random numbers."""
+    inputs, cotangent = claim.point.inputs, claim.point.cotangent
+    paths = tuple(variable.path for variable in claim.variables if variable.comparable)
+    outputs = len(variables_of(claim.output))
+
+    def forward_and_backward(inputs: Any, cotangent: Any) -> Any:
+        output, pullback = rule.linearise(inputs)
+        return output, _gradients(rule, paths, inputs, pullback(cotangent))
+
+    try:
+        trace = validated_trace(
+            forward_and_backward, (inputs, cotangent), rng=rng, difference=False
+        )
+    except Abstention as abstention:
+        alone = validated_trace(
+            lambda *values: rule.primal(values), inputs, rng=rng, difference=False
+        )
+        true = pullback_of(alone.program_of(slice(None)), outputs)
+        return Traced(true, None, (), str(abstention), alone)
+    true = pullback_of(trace.program_of(slice(outputs)), outputs)
+    return Traced(true, trace.program_of(slice(outputs, None)), paths, "", trace)
+
+
+def _gradients(rule: Rule, paths: tuple[str, ...], inputs: Any, raw: Any) -> list[Any]:
+    """List the claimed gradients of these variables out of what the backward returned."""
+    gradients = by_leaf(rule, inputs, rule.gradients_by_input(raw, inputs))
+    return [gradients[path] for path in paths]

@@ -1,0 +1,102 @@
+"""Which programs stand for a rule at a point, and when they are traced anew."""
+
+import numpy as np
+import pytest
+
+import gradcheck
+from gradcheck.errors import Abstention
+from gradcheck.oracles.autodiff import Autodiff
+from gradcheck.oracles.programs import Programs
+from gradcheck.rules import Point, claim_at
+
+RNG = np.random.default_rng(0)
+
+
+def at(rule, programs, *inputs, cotangent=None):
+    return programs.at(rule, claim_at(rule, Point(inputs, cotangent)), RNG)
+
+
+def untraceable(x):
+    """A copy by `np.nditer`, which reads plain memory behind every protocol."""
+    return np.array([float(value) for value in np.nditer(x)])
+
+
+def branching(x):
+    if x[0] > 0:
+        return x**2
+    return -3 * x
+
+
+def branching_vjp(dout, x):
+    return dout * 2 * x if x[0] > 0 else -3 * dout
+
+
+def rule_of(forward, vjp, **options):
+    return gradcheck.vjp(forward, vjp, inputs=lambda rng: (rng.normal(size=3),), **options)
+
+
+def test_a_trace_serves_every_point_of_its_shapes_at_which_its_guards_hold():
+    rule, programs = rule_of(branching, branching_vjp), Programs()
+    first = at(rule, programs, np.array([1.0, 2.0, 3.0]))
+    assert at(rule, programs, np.array([4.0, -5.0, 6.0])) is first
+    other_branch = at(rule, programs, np.array([-4.0, 5.0, 6.0]))
+    assert other_branch is not first
+    assert at(rule, programs, np.array([-1.0, 5.0, 6.0])) is other_branch
+    assert at(rule, programs, np.array([1.0, 2.0])) is not first
+
+
+def test_the_reused_programs_give_the_gradient_of_the_new_point():
+    rule, programs = rule_of(branching, branching_vjp), Programs()
+    for x in ([1.0, 2.0, 3.0], [4.0, -5.0, 6.0], [-4.0, 5.0, 6.0]):
+        claim = claim_at(rule, Point((np.array(x),)))
+        found = Autodiff(programs).examine(rule, claim, RNG).entries["x"]
+        np.testing.assert_allclose(found.true, branching_vjp(np.ones(3), np.array(x)), rtol=1e-14)
+
+
+def test_random_numbers_void_a_trace_and_both_sides_see_the_same_ones():
+    def dropout(x):
+        mask = np.random.rand(*x.shape) < 0.5  # noqa: NPY002
+        return x * mask, mask
+
+    rule = gradcheck.pair(dropout, lambda g, mask: g * mask, inputs=lambda rng: (np.ones(64),))
+    programs = Programs()
+    first = at(rule, programs, np.ones(64))
+    assert first.random
+    assert at(rule, programs, np.ones(64)) is not first
+    claim = claim_at(rule, Point((np.ones(64),)))
+    found = Autodiff(programs).examine(rule, claim, RNG).entries["x"]
+    np.testing.assert_array_equal(found.true, found.claimed)
+
+
+def test_a_backward_that_cannot_be_traced_leaves_the_true_program_and_says_why():
+    rule = rule_of(lambda x: x**2, lambda g, x: g * 2 * untraceable(x))
+    traced = at(rule, Programs(), np.array([1.0, 2.0, 3.0]))
+    assert traced.claimed is None
+    assert "nditer" in traced.reason or "test_programs.py:" in traced.reason
+
+
+def test_a_forward_that_cannot_be_traced_abstains_with_the_line_and_is_still_differenced():
+    rule = rule_of(lambda x: untraceable(x) ** 2, lambda g, x: 2 * g * x)
+    with pytest.raises(Abstention) as caught:
+        at(rule, Programs(), np.array([1.0, 2.0, 3.0]))
+    assert "test_programs.py:" in str(caught.value)
+    report = gradcheck.verify(rule, examples=10, seed=1)
+    assert report.verdict == "pass", str(report)
+    assert set(report.power["gradient"]["oracles"]) == {"finite differences"}
+
+
+def test_a_guard_at_its_edge_is_a_kink_for_autodiff():
+    rule = rule_of(branching, branching_vjp)
+    claim = claim_at(rule, Point((np.array([0.0, 1.0, 2.0]),)))
+    evidence = Autodiff(Programs()).examine(rule, claim, RNG)
+    assert np.all(np.isinf(evidence.entries["x"].bound))
+    assert "a kink or tie" in evidence.reason
+
+
+def test_code_that_answers_with_jax_arrays_is_traced_by_jax():
+    import jax.numpy as jnp
+
+    rule = rule_of(lambda x: jnp.sin(x), lambda g, x: g * jnp.cos(x))
+    traced = at(rule, Programs(), np.array([1.0, 2.0, 3.0]), cotangent=np.ones(3))
+    assert traced.trace is None
+    assert traced.claimed is not None
