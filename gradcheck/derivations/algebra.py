@@ -42,8 +42,7 @@ class Algebra(Core):
             if total is None:
                 total = value
                 if sign < 0:
-                    first = value
-                    total = self.make(value.axes, value.rows, value.cols, lambda v=first: -v.data)
+                    total = self._multiply("", self.number(-1), value)
             else:
                 total = self._add(total, value, sign)
         assert total is not None

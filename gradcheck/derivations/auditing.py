@@ -13,11 +13,13 @@ from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
 from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
+from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.rows import Row, cut
 from gradcheck.derivations.statements import Statement, read_statements
-from gradcheck.derivations.symbols import LAST, infer
+from gradcheck.derivations.symbols import infer
+from gradcheck.derivations.table import LAST
 
 __all__ = ["VERDICTS", "Audit", "AuditRow", "audit"]
 
@@ -90,7 +92,7 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """Return "fail" where a row is wrong, "pass" where all that claims something holds, else "inconclusive"."""
+        """Return "fail" where a row is wrong, "pass" where every row is true, else "inconclusive"."""
         if any(row.wrong for row in self.rows):
             return "fail"
         if any(row.verdict != "true" for row in self.rows) or not self.rows:
@@ -159,7 +161,7 @@ def audit(
     >>> found.first_wrong.reason
     'the right side is 2 times the left side'
     """
-    tell = progress or (lambda stage: None)
+    tell = progress or (lambda _: None)
     tell("reading")
     document = read(path_or_text)
     return audit_document(document, seed, tell, None if code is None else load(code))
@@ -180,7 +182,7 @@ def audit_document(
     if code is not None:
         model.meanings.update(getattr(code, "functions", {}))
     tell("inferring sizes")
-    cases = fit_kinds(model)
+    cases: Sequence[Case] = fit_kinds(model)
     tell("evaluating claims")
     judge_all(model, cases, seed)
     differing = {} if code is None else compare(code, model, rows, cases)
@@ -188,7 +190,7 @@ def audit_document(
     cases = choose_meanings(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
-    diagnosis.explain(judged, seed)
+    explain(judged, seed)
     judged.explained.update(differing)
     return Audit(
         document.path,
@@ -291,8 +293,7 @@ class Judged:
         parts: list[tuple[str, str, str]] = [
             (verdict, reason, _kind(claim)) for verdict, reason, claim in found
         ]
-        for statement in self.others[row.number]:
-            parts.append(diagnosis.other_verdict(self, statement))
+        parts.extend(diagnosis.other_verdict(statement) for statement in self.others[row.number])
         if row.error and not parts:
             parts.append(("syntax", row.error, "other"))
         if not parts:
@@ -322,15 +323,13 @@ def describe(model: Model) -> list[tuple[str, str]]:
     """Return the symbol table as (symbol, what it was read as)."""
     out: list[tuple[str, str]] = []
     table = model.table
-    for letter in sorted(table.family_letters - {LAST}):
-        out.append(
-            (
-                letter,
-                "the last layer or step"
-                if letter in table.last_letters
-                else "counts layers or steps",
-            )
+    out.extend(
+        (
+            letter,
+            "the last layer or step" if letter in table.last_letters else "counts layers or steps",
         )
+        for letter in sorted(table.family_letters - {LAST})
+    )
     out.extend((name, "a function, applied to each element") for name in sorted(table.functions))
     seen: set[str] = set()
     for (name, member, _), value in sorted(

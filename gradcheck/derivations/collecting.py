@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from fractions import Fraction
 
 from gradcheck.derivations import expressions as ex
@@ -56,7 +56,7 @@ class Collecting(Losses):
             if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
         }
         self._sample_losses()
-        self._redefining = sorted(
+        self.redefining = sorted(
             {d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f}
         )
         self.current = self._current_letters()
@@ -89,13 +89,17 @@ class Collecting(Losses):
             else:
                 self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
-        if isinstance(left, ex.Power) and isinstance(left.base, ex.Symbol) and first:
-            if left.exponent == ex.Number(Fraction(2)) and not self.by_name[left.base.name]:
-                made = self._define(row, left.base, ex.Rooted(right))
-                self.claims.append(
-                    Claim(row, left.base, ex.Rooted(right), "definition", definition=made)
-                )
-                return
+        if (
+            first
+            and isinstance(left, ex.Power)
+            and isinstance(left.base, ex.Symbol)
+            and left.exponent == ex.Number(Fraction(2))
+            and not self.by_name[left.base.name]
+        ):
+            root = ex.Rooted(right)
+            made = self._define(row, left.base, root)
+            self.claims.append(Claim(row, left.base, root, "definition", definition=made))
+            return
         new = (
             isinstance(right, ex.Symbol) and not self._is_stated(right) and not seen[key_of(right)]
         )
@@ -208,7 +212,7 @@ class Collecting(Losses):
 
     def _find_divisors(self) -> None:
         """The n of `1/n sum_x` is the number of the examples x."""
-        self.divisors: dict[str, set[str]] = defaultdict(set)
+        self.divisors.clear()
         for claim in self.claims:
             for node in (*nodes_of(claim.left), *nodes_of(claim.right)):
                 if isinstance(node, ex.Product) and isinstance(node.left, ex.Divided):

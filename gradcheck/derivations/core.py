@@ -71,7 +71,7 @@ class Core:
         numeric: bool,
         overrides: dict[tuple[str, tuple[int, ...]], Value] | None = None,
         memo: dict[Any, Any] | None = None,
-        base: Interpreter | None = None,
+        base: Core | None = None,
     ) -> None:
         self.model = model
         self.numeric = numeric
@@ -148,6 +148,10 @@ class Core:
                 raise NotUnderstood("the derivative of an array by an array is more than a matrix")
             return result.matrix()
         return result
+
+    def whole(self, symbol: ex.Symbol, frame: Frame) -> Value:
+        """Return the array of a symbol, its component indices aside."""
+        raise NotImplementedError
 
     def evaluate(self, expression: ex.Expression, frame: Frame) -> Result:
         """Return the value of an expression, or the Jacobian that it stands for."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.statements import Statement
-from gradcheck.derivations.symbols import SymbolTable
+from gradcheck.derivations.table import SymbolTable
 from gradcheck.derivations.walks import (
     calls_of,
     derivatives_of,
@@ -93,6 +93,12 @@ class Definitions:
         self.banned: set[int] = set()
         self._in_force: dict[Any, Definition | None] = {}
         self._backward: dict[int, tuple[ex.Expression, bool]] = {}
+        self.current: set[str] = set()
+        self.bare_first: set[str] = set()
+        self.redefining: list[int] = []
+        self.count_names: set[str] = set()
+        self.stated: set[ex.Symbol] = set()
+        self.divisors: dict[str, set[str]] = defaultdict(set)
         self.signatures: dict[int, str] = {}
         self.alternatives: dict[int, list[ex.Expression]] = defaultdict(list)
 
@@ -159,13 +165,12 @@ class Definitions:
             len(p) == len(definition.pattern) and d is not definition
             for d in self.by_name[definition.name]
             for p in (d.pattern,)
+        ) and (
+            not own
+            and ex.symbols(definition.body)
+            and any(v != self.depth for v in family.values())
         ):
-            if (
-                not own
-                and ex.symbols(definition.body)
-                and any(v != self.depth for v in family.values())
-            ):
-                return False
+            return False
         for symbol in used_symbols(definition.body):
             for index in symbol.family:
                 if (
@@ -219,7 +224,7 @@ class Definitions:
     def epoch(self, row: int) -> int:
         """Return the last row up to this one that redefines anything: between two such rows all
         symbols keep their meaning."""
-        return max((r for r in self._redefining if r <= row), default=-1)
+        return max((r for r in self.redefining if r <= row), default=-1)
 
     def _below(self, name: str) -> set[str]:
         """Return every name that the definitions of a name reach."""

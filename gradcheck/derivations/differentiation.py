@@ -23,8 +23,6 @@ class Differentiation(Calls):
             by, flipped = by.body, not flipped
         if isinstance(by, ex.Picked) and isinstance(by.body, ex.Symbol):
             by = ex.Symbol(by.body.name, by.body.family, (*by.body.components, *by.components))
-        if isinstance(by, ex.Power):
-            by = self.model.power_symbol(by)
         if not isinstance(by, ex.Symbol):
             raise NotUnderstood("a derivative by an expression is not read")
         if by.name in frame.bound:

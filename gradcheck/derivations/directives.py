@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable
 
 from gradcheck.derivations.limits import DerivationError
-from gradcheck.derivations.symbols import SymbolTable
+from gradcheck.derivations.table import SymbolTable
 
 __all__ = ["apply_directives"]
 

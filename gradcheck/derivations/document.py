@@ -320,7 +320,8 @@ def _markdown_cells(content: str, path: Path) -> str:
     import nbformat
 
     try:
-        notebook = nbformat.reads(content, as_version=4)
+        reads: Any = nbformat.reads
+        notebook = reads(content, as_version=4)
     except Exception as error:
         raise DerivationError(f"{path}: no readable notebook ({type(error).__name__})") from None
     cells = [str(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]

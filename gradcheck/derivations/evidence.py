@@ -111,9 +111,7 @@ def _in_force(model: Model, claim: Claim, family: dict[str, int]) -> bool:
     definition = claim.definition
     assert definition is not None
     member = tuple(
-        index.offset + (family[index.letter] if index.letter in family else model.depth)
-        if index.letter
-        else index.offset
+        index.offset + (family.get(index.letter, model.depth)) if index.letter else index.offset
         for index in definition.pattern
     )
     counted = [m for m, i in zip(member, definition.pattern, strict=True) if i.letter]
@@ -220,10 +218,19 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
         return _matched(old, new, interpreter)
     if claim.kind in ("function", "given"):
         return _only(model, claim, interpreter, frame)
+    if isinstance(claim.left, ex.Call):
+        _bind_arguments(model, claim.left, frame, interpreter)
     left = interpreter.evaluate(claim.left, frame)
     frame.target = left if isinstance(left, Value) else None
     right = interpreter.evaluate(claim.right, frame)
     return _matched(left, right, interpreter)
+
+
+def _bind_arguments(model: Model, call: ex.Call, frame: Frame, interpreter: Interpreter) -> None:
+    """A row that begins with f'(z) is of the function: z is a number of its own there."""
+    for argument in call.arguments:
+        if isinstance(argument, ex.Symbol) and not argument.family and not argument.components:
+            frame.bound[argument.name] = model.argument(argument.name, interpreter)
 
 
 def _only(

@@ -47,20 +47,33 @@ cell: items
 """
 
 _SPOKEN = {
-    "RP": "a closing bracket", "LP": "an opening bracket", "RBRACE": "a closing brace", "MUL": "a multiplication sign",
-    "ADD": "a plus or minus sign", "REL": "a relation", "SEP": "a comma", "SLASH": "a slash", "SUP": "a superscript",
-    "SUB": "a subscript", "$END": "the end", "RNORM": "the closing bar of a norm", "RABS": "a closing bar",
-    "AMP": "an alignment sign", "ROWSEP": "a row break", "END": "the end of a matrix", "PRIME": "a prime",
-}  # fmt: skip
+    "RP": "a closing bracket",
+    "LP": "an opening bracket",
+    "RBRACE": "a closing brace",
+    "MUL": "a multiplication sign",
+    "ADD": "a plus or minus sign",
+    "REL": "a relation",
+    "SEP": "a comma",
+    "SLASH": "a slash",
+    "SUP": "a superscript",
+    "SUB": "a subscript",
+    "$END": "the end",
+    "RNORM": "the closing bar of a norm",
+    "RABS": "a closing bar",
+    "AMP": "an alignment sign",
+    "ROWSEP": "a row break",
+    "END": "the end of a matrix",
+    "PRIME": "a prime",
+}
 
 
-class _Given(lark.lexer.Lexer):  # type: ignore[misc]
+class _Given(lark.lexer.Lexer):
     """Hand our own tokens to lark."""
 
     def __init__(self, lexer_conf: Any) -> None:
         pass
 
-    def lex(self, tokens: Sequence[Token]) -> Iterator[lark.Token]:
+    def lex(self, tokens: Any, _state: Any = None) -> Iterator[lark.Token]:
         """Yield lark tokens whose value is our token."""
         for token in tokens:
             out = lark.Token(token.kind, token.text, line=token.line)

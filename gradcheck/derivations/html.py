@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations.document import respell
@@ -110,9 +110,14 @@ def _row(row: AuditRow) -> str:
 
 def mathml(latex: str, display: bool) -> str:
     """Return a formula as MathML, or its source where that cannot be made."""
-    from latex2mathml.converter import convert
+    import xml.etree.ElementTree as Tree
+
+    from latex2mathml.converter import convert_to_element
 
     try:
-        return convert(latex, display="block" if display else "inline")
+        root = convert_to_element(latex, display="block" if display else "inline")
+        for element in root.iter():
+            element.text = unescape(element.text or "")
+        return Tree.tostring(root, encoding="unicode")
     except Exception:  # the converter raises whatever its walk meets; the source still shows
         return f"<code>{escape(latex)}</code>"

@@ -73,35 +73,53 @@ def _misfit(case: Case) -> bool:
 
 def _cost(model: Model) -> tuple[int, int]:
     """Return how many forward rows do not fit, and how many others."""
-    bad = [case for case in _sized(model) if _misfit(case)]
+    return _count(model, _sized(model), whole=True)
+
+
+def _count(model: Model, cases: Sequence[Case], whole: bool) -> tuple[int, int]:
+    """Count misfits of forward rows and of others; of the others' sizes only with `whole`."""
+    bad = [case for case in cases if _misfit(case)]
     forward = {c.claim.row for c in bad if _is_forward(model, c)}
-    return len(forward), len({c.claim.row for c in bad} - forward)
+    others = {
+        c.claim.row for c in bad if whole or (c.problem is not None and c.problem[0] == "unread")
+    }
+    return len(forward), len(others - forward)
 
 
 def _best_flip(
     model: Model, best: tuple[int, int], deadline: float
 ) -> tuple[tuple[int, int], tuple[str, str]] | None:
-    """Return the flip of one leaf that leaves the fewest misfits; gentle flips first."""
+    """Return the flip of one leaf that leaves the fewest misfits; gentle flips first.
+
+    A leaf of the forward rows is flipped only for their sake, or to a number where a row is not read
+    for it: never to make a later row fit.
+    """
     found: tuple[tuple[int, int, int], tuple[str, str]] | None = None
     cases = _sized(model)
+    unread = _count(model, cases, whole=False)
     forward = _leaves_of(model, [case for case in cases if _is_forward(model, case)])
     for key, default in _suspects(model, cases):
         for kind in KINDS:
             if kind == default or time.monotonic() > deadline:
                 continue
             small = not key.strip("^").split(" ")[-1][:1].isupper()
-            if key in forward and not best[0] and not (kind == "scalar" and small):
+            settled = key in forward and not best[0]
+            if settled and not (kind == "scalar" and small):
                 continue
             before = model.kinds.get(key)
             model.kinds[key] = kind
-            cost = _cost(model)
+            trial_cases = _sized(model)
+            cost = _count(model, trial_cases, whole=True)
+            helps = cost < best
+            if settled:
+                helps = helps and _count(model, trial_cases, whole=False) < unread
             if before is None:
                 del model.kinds[key]
             else:
                 model.kinds[key] = before
             gentle = 0 if {kind, default} == {"row", "column"} else 1 if small else 2
             trial = (*cost, gentle)
-            if cost < best and cost[0] <= best[0] and (found is None or trial < found[0]):
+            if helps and cost[0] <= best[0] and (found is None or trial < found[0]):
                 found = (trial, (key, kind))
     return None if found is None else (found[0][:2], found[1])
 

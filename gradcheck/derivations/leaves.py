@@ -8,15 +8,16 @@ from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.collecting import Collecting
+from gradcheck.derivations.core import Core
 from gradcheck.derivations.dims import ONE, Dim, Dims
-from gradcheck.derivations.interpreter import Interpreter
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Value
 
 __all__ = ["LeafKey", "Leaves"]
 
 _GREEK_SCALARS = frozenset(
-    ("alpha beta gamma epsilon eta lambda theta mu sigma rho tau kappa nu").split()
+    {"alpha", "beta", "gamma", "epsilon", "eta", "lambda", "theta", "mu", "sigma", "rho", "tau"}
+    | {"kappa", "nu"}
 )
 
 LeafKey = tuple[str, tuple[int, ...], int]
@@ -61,7 +62,7 @@ class Leaves(Collecting):
             return "matrix"
         return "scalar" if base in ("c", "d", "e", "m", "n") else self.orientation
 
-    def leaf(self, name: str, member: tuple[int, ...], interpreter: Interpreter) -> Value:
+    def leaf(self, name: str, member: tuple[int, ...], interpreter: Core) -> Value:
         """Return the value of a symbol that no row defines."""
         if (name, member) in self.counts and self.kind(name, member) == "scalar":
             counted = self.counts[name, member]
@@ -87,7 +88,7 @@ class Leaves(Collecting):
             self.leaves[key] = self._new_leaf(name, member)
         return self._filled(key, interpreter)
 
-    def _filled(self, key: LeafKey, interpreter: Interpreter) -> Value:
+    def _filled(self, key: LeafKey, interpreter: Core) -> Value:
         value = self.leaves[key]
         if not interpreter.numeric:
             return value
@@ -140,6 +141,12 @@ class Leaves(Collecting):
             return self.count_dims[key]
         return self.dims.fresh(f"a size of {name}")
 
+    def argument(self, name: str, interpreter: Core) -> Value:
+        """Return a number that stands for any argument of a function."""
+        key = (f"{name}:argument", (), 0)
+        self.leaves.setdefault(key, Value((), ONE, ONE))
+        return self._filled(key, interpreter)
+
     def parameters(self, name: str, member: tuple[int, ...]) -> list[Any]:
         """Return the four parameters of the generic function of a name (numbers 1 x 1)."""
         out = []
@@ -149,9 +156,7 @@ class Leaves(Collecting):
             out.append(self.numbers.get(key))
         return out
 
-    def arbitrary(
-        self, name: str, arguments: Sequence[Value | None], interpreter: Interpreter
-    ) -> Value:
+    def arbitrary(self, name: str, arguments: Sequence[Value | None], interpreter: Core) -> Value:
         """Return a smooth function of all arguments together, of which nothing else is known."""
         values = []
         for place, argument in enumerate(arguments):
@@ -221,7 +226,3 @@ class Leaves(Collecting):
         if symbol.components or (symbol.name, member) in self.count_dims:
             return
         self.counts[symbol.name, member].append(dim)
-
-    def power_symbol(self, power: ex.Power) -> ex.Expression:
-        """Return what a derivative by a power differentiates by; only symbols are read."""
-        raise NotUnderstood("a derivative by a power is not read")

@@ -61,9 +61,9 @@ class Lookups(Algebra):
             return self.model.leaf(name, member, self)
         memo_key = (definition.number, member, self.model.epoch(frame.row))
         if memo_key in self.memo:
-            value, touched = self.memo[memo_key]
-            self.touched |= touched
-            return value
+            known: Value = self.memo[memo_key][0]
+            self.touched |= self.memo[memo_key][1]
+            return known
         if memo_key in self.active:
             raise NotUnderstood(f"{symbol} is defined by itself")
         self.active.append(memo_key)

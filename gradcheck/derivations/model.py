@@ -11,16 +11,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.core import Core
 from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.interpreter import Frame, IllShaped, Interpreter, OutOfRange
 from gradcheck.derivations.leaves import Leaves
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.statements import Statement
-from gradcheck.derivations.symbols import SymbolTable
+from gradcheck.derivations.table import SymbolTable
 from gradcheck.derivations.values import Value
 
 __all__ = ["Claim", "Definition", "Model"]
+
+
+MISFITS = (NotUnderstood, IllShaped, OutOfRange, DimensionMismatch)
+"""What a walk for sizes may meet; later rows judge it."""
 
 
 class Model(Leaves):
@@ -38,9 +43,8 @@ class Model(Leaves):
             if definition.inferred and definition.name not in self.scalar_functions:
                 members = [(self.depth,) * len(definition.pattern)]
                 for member in members:
-                    with suppress(NotUnderstood, IllShaped, OutOfRange, DimensionMismatch):
-                        with self.dims.attempt():
-                            self.define(definition, member, walker)
+                    with suppress(*MISFITS), self.dims.attempt():
+                        self.define(definition, member, walker)
         for statement in [s for found in self.declared.values() for s in found]:
             assert isinstance(statement.left, ex.Symbol)
             if any(self.is_backward(d.body) for d in self.by_name[statement.left.name]):
@@ -48,11 +52,10 @@ class Model(Leaves):
             for value in range(self.depth + 1) if statement.left.family else (0,):
                 letters = {i.letter for i in statement.left.family if i.letter}
                 family = dict.fromkeys(letters, value)
-                with suppress(NotUnderstood, IllShaped, OutOfRange, DimensionMismatch):
-                    with self.dims.attempt():
-                        self._declare(statement, family, walker)
+                with suppress(*MISFITS), self.dims.attempt():
+                    self._declare(statement, family, walker)
 
-    def _declare(self, statement: Statement, family: dict[str, int], walker: Interpreter) -> None:
+    def _declare(self, statement: Statement, family: dict[str, int], walker: Core) -> None:
         assert isinstance(statement.left, ex.Symbol)
         if len(statement.shape) not in (1, 2):
             return
@@ -71,7 +74,7 @@ class Model(Leaves):
         self,
         definition: Definition,
         member: tuple[int, ...],
-        interpreter: Interpreter,
+        interpreter: Core,
         row: int | None = None,
     ) -> Value:
         """Return the array that a definition gives a member.
@@ -92,7 +95,7 @@ class Model(Leaves):
             return value
         return self.as_matrix(value, definition, interpreter)
 
-    def _spelled_for(self, definition: Definition, interpreter: Interpreter) -> ex.Expression:
+    def _spelled_for(self, definition: Definition, interpreter: Core) -> ex.Expression:
         """Return the side of a chain `B = softmax(W) = B_1 B_4` that shows what is varied."""
         varied = interpreter.overrides
         if not varied or not self.alternatives.get(definition.number):
@@ -115,7 +118,7 @@ class Model(Leaves):
                 return body
         return definition.body
 
-    def as_matrix(self, value: Value, definition: Definition, interpreter: Interpreter) -> Value:
+    def as_matrix(self, value: Value, definition: Definition, interpreter: Core) -> Value:
         """Return the array whose components a definition gives."""
         letters = definition.letters
         if not value.is_number:
@@ -138,7 +141,7 @@ class Model(Leaves):
             )  # fmt: skip
         raise NotUnderstood("more than two component indices are not read")
 
-    def _given(self, body: ex.Call, frame: Frame, interpreter: Interpreter) -> Value:
+    def _given(self, body: ex.Call, frame: Frame, interpreter: Core) -> Value:
         """A loss of which one gradient is given: that gradient, held fixed, times its variable."""
         gradient, variable = body.arguments
         fixed = (interpreter.base or interpreter).value(gradient, frame)

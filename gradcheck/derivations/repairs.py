@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.walks import calls_of, substituted
 
 if TYPE_CHECKING:
     from gradcheck.derivations.model import Model
@@ -31,8 +32,16 @@ class Repair:
     cost: int
 
 
-def repairs_of(expression: ex.Expression, model: Model) -> list[Repair]:
-    """Return every single edit of an expression, the likelier first."""
+def repairs_of(
+    expression: ex.Expression, model: Model, letters: frozenset[str] = frozenset()
+) -> list[Repair]:
+    """Return every single edit of an expression, the likelier first.
+
+    Args:
+        expression: what may be wrong.
+        model: whose symbols could have been meant.
+        letters: component indices that could have been meant.
+    """
     out = [
         Repair(ex.Plus((-1,), (expression,)), "the other sign", 1),
         *(
@@ -40,9 +49,34 @@ def repairs_of(expression: ex.Expression, model: Model) -> list[Repair]:
             for c in (Fraction(2), Fraction(1, 2), Fraction(-2), Fraction(-1, 2))
         ),
     ]
+    for call in dict.fromkeys(calls_of(expression)):
+        if len(call.arguments) == 1 and not call.primes:
+            inner = call.arguments[0]
+            words = f"{_name(inner)} in place of {_name(call)}"
+            out.append(Repair(substituted(expression, call, inner), words, 2))
+    for symbol in dict.fromkeys(ex.symbols(expression)):
+        for letter in sorted(letters) if len(symbol.components) == 1 else ():
+            other = ex.Symbol(symbol.name, symbol.family, (ex.Index(letter),))
+            if other != symbol:
+                words = f"{other} in place of {symbol}"
+                out.append(Repair(_exchanged(expression, symbol, other), words, 1))
     for edited, words, cost in _edits(expression, model):
         out.append(Repair(edited, words, cost))
     return sorted(out, key=lambda repair: repair.cost)
+
+
+def _exchanged(body: ex.Expression, old: ex.Symbol, new: ex.Symbol) -> ex.Expression:
+    """Return a body with one symbol in place of another, throughout."""
+    if body == old:
+        return new
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if isinstance(value, _EXPRESSIONS) and field.name != "function":
+            changes[field.name] = _exchanged(value, old, new)
+        elif isinstance(value, tuple) and value and isinstance(value[0], _EXPRESSIONS):
+            changes[field.name] = tuple(_exchanged(part, old, new) for part in value)
+    return dataclasses.replace(body, **changes)
 
 
 Edit = tuple[ex.Expression, str, int]
@@ -126,7 +160,7 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
         case ex.SumOver():
             for symbol in _factors(model):
                 body = ex.Product("", node.body, symbol)
-                yield dataclasses.replace(node, body=body), f"{_name(symbol)} inside the sum", 3
+                yield dataclasses.replace(node, body=body), f"{_name(symbol)} inside the sum", 2
         case ex.Power(base, ex.Number(value)):
             yield ex.Power(base, ex.Number(value + 1)), f"the power {value + 1}", 3
             yield ex.Power(base, ex.Number(value - 1)), f"the power {value - 1}", 3
@@ -157,9 +191,9 @@ def _factors(model: Model) -> list[ex.Expression]:
             while stack:
                 node = stack.pop()
                 one = isinstance(node, ex.Derivative) and isinstance(node.of, ex.Symbol)
-                if one and isinstance(node, ex.Derivative) and isinstance(node.by, ex.Symbol):
-                    if len(node.by.components) == 1 and not node.by.family:
-                        seen[node] = None
+                by = node.by if one and isinstance(node, ex.Derivative) else None
+                if isinstance(by, ex.Symbol) and len(by.components) == 1 and not by.family:
+                    seen[node] = None
                 stack.extend(ex.children(node))
     return list(seen)[:8]
 

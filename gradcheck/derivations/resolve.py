@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
-from gradcheck.derivations.grammar import parse
-from gradcheck.derivations.limits import DerivationError
-from gradcheck.derivations.scripts import Piece, pieces
-from gradcheck.derivations.symbols import (
+from gradcheck.derivations.names import MissingDifferential, Names, NotUnderstood
+from gradcheck.derivations.table import (
     FUNCTIONS,
-    LAST,
-    SymbolTable,
     array_index,
     bound_letters,
     name_of,
     scripts_of,
 )
-from gradcheck.derivations.tokens import Token
 
-__all__ = ["NotUnderstood", "Resolver"]
-
-_LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
-"""Superscripts that name a layer where others number it: output, and the hidden one before it."""
-
-_SIZE_NAMES = frozenset(["d", "n", "m", "N", "M", "D"])
-"""Letters of sizes: a subscript says of what (`d_k`), it is no component."""
-
-_CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
+__all__ = ["MissingDifferential", "NotUnderstood", "Resolver"]
 
 
-class NotUnderstood(Exception):
-    """A row says something that is not read; the message says what."""
-
-
-class Resolver:
+class Resolver(Names):
     """Resolve the sides of one row."""
-
-    def __init__(self, table: SymbolTable, block: int) -> None:
-        self.table = table
-        self.block = block
-
-    # ---- sums, products, signs -------------------------------------------------------------
 
     def expression(self, node: syntax.Node | None) -> ex.Expression:
         """Return the meaning of one side.
@@ -149,7 +125,7 @@ class Resolver:
         last: ex.Expression | None = None
         for script in head.scripts if isinstance(head, syntax.Scripted) else ():
             if script.kind == "SUP":
-                last = self._tokens(script.inner)
+                last = self.tokens(script.inner)
                 continue
             letters, over_set = bound_letters(script)
             if over_set and not set(letters) & self.table.samples:
@@ -168,8 +144,6 @@ class Resolver:
         if any(letter in _free_labels(body) for letter in letters):
             raise NotUnderstood("a sum over samples of a quantity that has no other definition")
         return _without_components(body, set(letters))
-
-    # ---- juxtaposition ------------------------------------------------------------------------
 
     def _juxtaposed(self, factors: list[syntax.Node], slashes: list[bool]) -> ex.Expression:
         opener = self._opener(syntax.Juxtaposed(tuple(factors), tuple(slashes)))
@@ -224,7 +198,7 @@ class Resolver:
         ):
             sub = [script for script in node.scripts if script.kind == "SUB"]
             if sub and len(following.items) == 1:
-                return ex.Derivative(self._bracket(following), self._tokens(sub[0].inner)), 2
+                return ex.Derivative(self._bracket(following), self.tokens(sub[0].inner)), 2
         if name is not None and following is not None:
             letters = array_index(node, following)
             if letters and self.table.arrays:
@@ -246,7 +220,7 @@ class Resolver:
 
     def _is_sample(self, node: syntax.Node | None) -> bool:
         """`a(x)` is a at the example x, not a product."""
-        if not isinstance(node, syntax.Bracket) or len(node.items) != 1 or not node.sign == "(":
+        if not isinstance(node, syntax.Bracket) or len(node.items) != 1 or node.sign != "(":
             return False
         side = node.items[0].sides[0]
         return isinstance(side, syntax.Leaf) and side.text in self.table.samples
@@ -270,7 +244,7 @@ class Resolver:
             return ex.Symbol(f"nabla {name}"), 2
         slashes = [False] * len(factors)
         inner, used = self._factor(factors, slashes, at + 1)
-        return ex.Derivative(inner, self._tokens(scripts[0].inner)), 1 + used
+        return ex.Derivative(inner, self.tokens(scripts[0].inner)), 1 + used
 
     def _call(
         self,
@@ -280,10 +254,9 @@ class Resolver:
         slashes: Sequence[bool],
         at: int,
     ) -> tuple[ex.Expression, int]:
-        head = self._single(node, function=True)
-        power: ex.Expression | None = None
-        if isinstance(head, ex.Power):
-            head, power = head.base, head.exponent
+        named = self._single(node, function=True)
+        power = named.exponent if isinstance(named, ex.Power) else None
+        head = named.base if isinstance(named, ex.Power) else named
         primes = sum(script.kind == "PRIME" for script in scripts_of(node))
         if not isinstance(head, ex.Symbol):
             raise NotUnderstood(f"the scripts of the function {name} are not read")
@@ -293,7 +266,7 @@ class Resolver:
         if isinstance(following, syntax.Scripted) and isinstance(following.base, syntax.Bracket):
             outer, scripts = following.base, following.scripts
         if isinstance(outer, syntax.Bracket) and outer.sign in "([{":
-            arguments = tuple(self._item(item) for item in outer.items)
+            arguments = tuple(self.item(item) for item in outer.items)
             call: ex.Expression = ex.Call(head, primes, arguments)
             call = call if power is None else ex.Power(call, power)
             return self._scripted(call, scripts), 2
@@ -309,16 +282,9 @@ class Resolver:
             return head, 1
         raise NotUnderstood(f"the function {name} has no argument")
 
-    def _item(self, item: syntax.Item) -> ex.Expression:
-        if len(item.sides) != 1:
-            raise NotUnderstood("a relation inside a bracket is not read")
-        return self.expression(item.sides[0])
-
-    # ---- fractions and derivatives -----------------------------------------------------------
-
     def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
-        above = _differential(node.above, self.table)
-        below = _differential(node.below, self.table)
+        above = _differential(node.above)
+        below = _differential(node.below)
         if _bare_operator(node.above) and below is not None:
             raise NotUnderstood("a derivative has nothing behind it")
         if above is not None and below is None and _is_d(node.above):
@@ -333,7 +299,7 @@ class Resolver:
         return ex.Divided(self.expression(node.above), self.expression(node.below))
 
     def _denominator(self, node: syntax.Node) -> ex.Expression:
-        factors = _differential(node, self.table)
+        factors = _differential(node)
         if factors is None or not factors:
             raise NotUnderstood("the denominator of this derivative is not read")
         return (
@@ -349,241 +315,15 @@ class Resolver:
                 left, right = (self._letter(side) for side in item.sides)
                 if left and right:
                     return ex.Kronecker(left, right)
-            return self._item(item)
+            return self.item(item)
         if node.sign == "[" and len(node.items) == 2:
-            return ex.Concatenated(tuple(self._item(item) for item in node.items))
+            return ex.Concatenated(tuple(self.item(item) for item in node.items))
         raise NotUnderstood("a list in brackets is not read")
 
     def _letter(self, node: syntax.Node | None) -> ex.Index | None:
         if isinstance(node, syntax.Leaf) and node.kind == "NAME" and len(node.text) == 1:
             return ex.Index(node.text)
         return None
-
-    # ---- names and scripts -----------------------------------------------------------------------
-
-    def _single(self, node: syntax.Node, function: bool = False) -> ex.Expression:
-        if isinstance(node, syntax.Leaf):
-            return self._leaf(node)
-        base = node.base if isinstance(node, syntax.Scripted) else node
-        name = name_of(base)
-        scripts = tuple(s for s in scripts_of(node) if not (function and s.kind == "PRIME"))
-        if isinstance(base, syntax.Leaf) and base.kind == "NUM":
-            return self._number_with_scripts(base, scripts)
-        if isinstance(base, syntax.Norm):
-            return self._norm(base, scripts)
-        if isinstance(base, syntax.Leaf) and base.kind == "SUM":
-            raise NotUnderstood("a sum has nothing behind it")
-        if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
-            raise NotUnderstood("a nabla that stands alone is not read")
-        if name is None:
-            if isinstance(base, syntax.Accented):
-                raise NotUnderstood(f"a {base.accent} over an expression is not read")
-            own = node.scripts if isinstance(node, syntax.Scripted) else ()
-            return self._scripted(self.expression(base), own)
-        if name == "e" and scripts:
-            exponents = [s for s in scripts if s.kind == "SUP"]
-            if len(exponents) == len(scripts) == 1:
-                return ex.Call(ex.Symbol("exp"), 0, (self._tokens(exponents[0].inner),))
-        if name in ("ones", "bb 1", "1"):
-            condition = self._condition(scripts)
-            if condition is not None:
-                return condition
-        return self._symbol(name, scripts)
-
-    def _leaf(self, leaf: syntax.Leaf) -> ex.Expression:
-        match leaf.kind:
-            case "NUM":
-                return ex.Number(Fraction(leaf.text))
-            case "NAME" | "WORD":
-                if leaf.text in _CONSTANTS and leaf.text not in self.table.kinds:
-                    return ex.Known(_CONSTANTS[leaf.text])
-                return ex.Symbol(self.table.aliases.get(leaf.text, leaf.text))
-            case "DOTS":
-                raise NotUnderstood("an ellipsis is not read")
-            case "NABLA" | "PARTIAL":
-                raise NotUnderstood("a derivative sign that stands alone is not read")
-            case "SUM":
-                raise NotUnderstood("a sum has nothing behind it")
-        raise NotUnderstood(f"{leaf.text!r} is not read")
-
-    def _number_with_scripts(
-        self, base: syntax.Leaf, scripts: Sequence[syntax.Script]
-    ) -> ex.Expression:
-        if base.text == "1":
-            condition = self._condition(scripts)
-            if condition is not None:
-                return condition
-        return self._scripted(ex.Number(Fraction(base.text)), tuple(scripts))
-
-    def _condition(self, scripts: Sequence[syntax.Script]) -> ex.Expression | None:
-        """`1_{i=j}` is Kronecker's delta."""
-        for script in scripts:
-            names = [token for token in script.inner if token.kind == "NAME"]
-            signs = [token for token in script.inner if token.kind == "REL"]
-            if (
-                len(names) == 2
-                and len(signs) == 1
-                and signs[0].text == "="
-                and len(script.inner) == 3
-            ):
-                return ex.Kronecker(ex.Index(names[0].text), ex.Index(names[1].text))
-        return None
-
-    def _norm(self, base: syntax.Norm, scripts: Sequence[syntax.Script]) -> ex.Expression:
-        body = self.expression(base.body)
-        order, squared = "2", False
-        for script in scripts:
-            text = "".join(token.text for token in script.inner)
-            if script.kind == "SUP" and text == "2":
-                squared = True
-            elif script.kind == "SUB" and text in ("1", "2", "F"):
-                order = "1" if text == "1" else "2"
-            else:
-                raise NotUnderstood(f"a norm with the script {text!r} is not read")
-        if not base.double:
-            inner: ex.Expression = ex.Absolute(body)
-            return ex.Power(inner, ex.Number(Fraction(2))) if squared else inner
-        return ex.NormOf(body, order, squared)
-
-    def _tokens(self, tokens: Sequence[Token]) -> ex.Expression:
-        """Return the meaning of a script that is an expression of its own."""
-        try:
-            items = parse(list(tokens))
-        except DerivationError as error:
-            raise NotUnderstood(f"a script is no formula: {error}") from None
-        if len(items) != 1:
-            raise NotUnderstood("a list in a script is not read")
-        return self._item(items[0])
-
-    def _scripted(self, body: ex.Expression, scripts: Sequence[syntax.Script]) -> ex.Expression:
-        """Apply scripts to a compound expression: transposes, powers, components."""
-        for script in scripts:
-            if script.kind == "PRIME":
-                raise NotUnderstood("a prime on an expression is not read")
-            found = pieces(script.inner, script.kind == "SUP")
-            for piece in found:
-                if piece.kind == "transpose":
-                    body = ex.Transposed(body)
-                elif piece.kind == "power" and script.kind == "SUP":
-                    body = ex.Power(body, self._tokens(piece.inner))
-                elif piece.kind == "index" and script.kind == "SUP" and piece.index:
-                    if piece.bracketed:
-                        raise NotUnderstood("an index on an expression is not read")
-                    body = ex.Power(body, self._index_value(piece.index))
-                elif piece.kind == "index" and piece.index and piece.index.letter:
-                    if isinstance(body, ex.Picked):
-                        body = ex.Picked(body.body, (*body.components, piece.index))
-                    else:
-                        body = ex.Picked(body, (piece.index,))
-                else:
-                    raise NotUnderstood("a script on an expression is not read")
-        return body
-
-    def _index_value(self, index: ex.Index) -> ex.Expression:
-        if index.letter is None:
-            return ex.Number(Fraction(index.offset))
-        letter: ex.Expression = ex.Symbol(index.letter)
-        if index.offset:
-            letter = ex.Plus((1, 1), (letter, ex.Number(Fraction(index.offset))))
-        return letter
-
-    def _symbol(self, name: str, scripts: Sequence[syntax.Script]) -> ex.Expression:
-        family: list[ex.Index] = []
-        components: list[ex.Index] = []
-        after: list[Piece] = []
-        table = self.table
-        for script in scripts:
-            if script.kind == "PRIME":
-                name += "'"
-                continue
-            for piece in pieces(script.inner, script.kind == "SUP"):
-                if piece.kind in ("transpose", "power"):
-                    after.append(piece)
-                elif piece.kind == "star":
-                    name += "*"
-                elif piece.kind == "label":
-                    name += f"[{piece.text}]"
-                elif piece.kind == "symbol":
-                    inner = self._tokens(piece.inner)
-                    if not isinstance(inner, ex.Symbol):
-                        raise NotUnderstood(f"the script of {name} is not read")
-                    name += f"[{inner.name}]"
-                    family.extend(inner.family)
-                    components.extend(inner.components)
-                elif piece.kind == "index" and piece.index is not None:
-                    name = self._place(name, piece, script.kind, family, components, after)
-                else:
-                    raise NotUnderstood(f"the script of {name} is not read")
-        if name == "delta" and len(components) == 2 and not family and name not in table.kinds:
-            return ex.Kronecker(components[0], components[1])
-        if name in _CONSTANTS and not family and not components:
-            body: ex.Expression = ex.Known(_CONSTANTS[name])
-        elif name.startswith(("I[", "ones[", "zeros[")):
-            body = ex.Known({"I": "I", "o": "1", "z": "0"}[name[0]], name.split("[")[1].rstrip("]"))
-        else:
-            alias = table.aliases.get(name, name)
-            body = ex.Symbol(alias, tuple(family), tuple(components))
-        for piece in after:
-            if piece.kind == "transpose":
-                body = ex.Transposed(body)
-            elif piece.kind == "power":
-                body = ex.Power(body, self._tokens(piece.inner))
-            elif piece.index is not None:
-                body = ex.Power(body, self._index_value(piece.index))
-        return body
-
-    def _place(
-        self,
-        name: str,
-        piece: Piece,
-        kind: str,
-        family: list[ex.Index],
-        components: list[ex.Index],
-        after: list[Piece],
-    ) -> str:
-        """Say whether an index counts members, components, or only labels."""
-        index = piece.index
-        assert index is not None
-        base = name.rstrip("'*").split("[")[0]
-        if index.letter is None:
-            if kind == "SUP" and not piece.bracketed:
-                after.append(piece)
-            elif (
-                kind == "SUB"
-                and not self.table.arrays
-                and base in self.table.vectors | self.table.matrices
-                and not self.table.numbered_family(base)
-            ):
-                components.append(index)
-            else:
-                family.append(index)
-        elif index.letter in self.table.samples:
-            if base in self.table.per_sample:
-                name += f"[{index.letter}]"
-        elif piece.bracketed or self.table.is_family(index.letter, self.block):
-            family.append(index)
-        elif kind == "SUP":
-            if name == "delta" and components:
-                components.append(index)
-            elif base in self.table.layered and index.letter in _LAYER_LABELS:
-                family.append(ex.Index(LAST, _LAYER_LABELS[index.letter]))
-            elif base in self.table.layered:
-                name += f"[{index}]"
-            else:
-                after.append(piece)
-        elif (kind == "SUB" and base in _SIZE_NAMES and not components) or (
-            base in self.table.labelled and index.letter not in self.table.components[self.block]
-        ):
-            name += f"[{index}]"
-        elif base in ("I", "ones", "zeros", "bb 1", "bb I"):
-            name = f"{_CONSTANTS[base].replace('1', 'ones').replace('0', 'zeros')}[{index}]"
-        else:
-            components.append(index)
-        return name
-
-
-class MissingDifferential(NotUnderstood):
-    """A derivative is written without the d of its denominator."""
 
 
 def _side_by_side(factors: Sequence[syntax.Node], slashes: Sequence[bool]) -> syntax.Node | None:
@@ -603,9 +343,11 @@ def _bare_operator(node: syntax.Node) -> bool:
     return isinstance(node, syntax.Leaf) and (node.kind == "PARTIAL" or node.text == "d")
 
 
-def _differential(node: syntax.Node, table: SymbolTable) -> list[syntax.Node] | None:
+def _differential(node: syntax.Node) -> list[syntax.Node] | None:
     """Return what is differentiated in `\\partial A` or `dA`, or None where it is no differential."""
-    factors = list(node.factors) if isinstance(node, syntax.Juxtaposed) else [node]
+    factors: list[syntax.Node] = (
+        list(node.factors) if isinstance(node, syntax.Juxtaposed) else [node]
+    )
     if isinstance(node, syntax.Juxtaposed) and any(node.slashes):
         return None
     head = factors[0]
@@ -616,7 +358,6 @@ def _differential(node: syntax.Node, table: SymbolTable) -> list[syntax.Node] | 
         return factors[1:]
     if base.text == "d" and base.kind == "NAME" and base is head and len(factors) > 1:
         return factors[1:]
-    del table
     return None
 
 
@@ -633,9 +374,9 @@ def _excluded(script: syntax.Script) -> list[tuple[str, str]]:
 def _starts_at(script: syntax.Script) -> int | None:
     tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
     for place, token in enumerate(tokens):
-        if token.kind == "REL" and token.text == "=" and place < len(tokens) - 1:
-            if tokens[place + 1].kind == "NUM" and tokens[place + 1].text.isdigit():
-                return int(tokens[place + 1].text)
+        starts = token.kind == "REL" and token.text == "=" and place < len(tokens) - 1
+        if starts and tokens[place + 1].kind == "NUM" and tokens[place + 1].text.isdigit():
+            return int(tokens[place + 1].text)
     return None
 
 

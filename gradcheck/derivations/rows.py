@@ -15,17 +15,11 @@ from gradcheck.derivations.tokens import Token, tokenize
 
 __all__ = ["Row", "cut"]
 
-_WRAPPERS = (
-    "align",
-    "aligned",
-    "alignat",
-    "eqnarray",
-    "equation",
-    "gather",
-    "gathered",
-    "split",
-    "multline",
+_ENVIRONMENT = re.compile(
+    r"\\(begin|end)\{(align|aligned|alignat|eqnarray|equation|gather|gathered|split|multline)\*?\}"
 )
+_LABEL = re.compile(r"\\(tag\*?|label)\{[^{}]*\}")
+_LEADING_BREAK = re.compile(r"^\s*\\\\(\[[^]]*\])?")
 _RELATED = {"REL", "ADD", "MUL"}
 
 
@@ -158,21 +152,22 @@ def _row(number: int, raw: list[Raw], formula: Formula, block: int) -> Row | Non
     tokens = _without_prose(tokens)
     if not any(token.kind == "REL" for token in tokens):
         return None
+    items: tuple[syntax.Item, ...] = ()
+    problem = ""
     try:
-        items, error = parse(tokens), ""
-    except DerivationError as failure:
-        items, error = (), str(failure)
+        items = parse(tokens)
+    except DerivationError as error:
+        problem = str(error)
     return Row(
-        number, line, latex, items, error, block, formula.section, formula.display,
+        number, line, latex, items, problem, block, formula.section, formula.display,
         names[-1] if names else "", notes,
     )  # fmt: skip
 
 
 def _source(raw: Sequence[Raw]) -> str:
     """Return the row as one line of TeX, without environment and alignment signs."""
-    text = re.sub(r"\\(tag\*?|label)\{[^{}]*\}", " ", text_of(raw))
-    text = re.sub(r"\\(begin|end)\{(%s)\*?\}" % "|".join(_WRAPPERS), " ", text)
-    return " ".join(re.sub(r"^\s*\\\\(\[[^]]*\])?", "", text.replace("&", " ")).split())
+    text = _ENVIRONMENT.sub(" ", _LABEL.sub(" ", text_of(raw)))
+    return " ".join(_LEADING_BREAK.sub("", text.replace("&", " ")).split())
 
 
 def _labels(raw: Sequence[Raw]) -> list[str]:

@@ -119,10 +119,10 @@ def _special(tokens: Sequence[Token], superscript: bool) -> Piece | None:
 def _affine(tokens: Sequence[Token], at: int) -> tuple[Index, int]:
     letter = tokens[at].text
     following = tokens[at + 1 : at + 3]
-    if len(following) == 2 and following[0].kind == "ADD" and following[1].kind == "NUM":
-        if following[1].text.isdigit():
-            sign = 1 if following[0].text == "+" else -1
-            return Index(letter, sign * int(following[1].text)), at + 3
+    shifted = [token.kind for token in following] == ["ADD", "NUM"]
+    if shifted and following[1].text.isdigit():
+        sign = 1 if following[0].text == "+" else -1
+        return Index(letter, sign * int(following[1].text)), at + 3
     return Index(letter), at + 1
 
 

@@ -9,7 +9,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
 from gradcheck.derivations.resolve import MissingDifferential, NotUnderstood, Resolver
 from gradcheck.derivations.rows import Row
-from gradcheck.derivations.symbols import SymbolTable, name_of
+from gradcheck.derivations.table import SymbolTable, name_of
 from gradcheck.derivations.tokens import Token
 
 __all__ = ["Statement", "read_statements"]
@@ -387,7 +387,7 @@ def _shape(
             out.append(1 if part[0].text == "1" else int(part[0].text))
             continue
         try:
-            found = resolver._tokens(part)
+            found = resolver.tokens(part)
         except NotUnderstood:
             out.append(None)
             continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, OutOfRange
-from gradcheck.derivations.dims import ONE
+from gradcheck.derivations.dims import ONE, Dim
 from gradcheck.derivations.lookups import Lookups
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
@@ -33,8 +33,7 @@ class Sums(Lookups):
             if a in body.letters and b not in body.letters:
                 inner.letters.setdefault(b, inner.letters.get(a, dict(body.axes)[a]))
             unequal = self._unequal(a, b, inner)
-            axes, (x, y) = self.align([body, unequal])
-            body = self.make(axes, body.rows, body.cols, lambda x=x, y=y: x * y)
+            body = self._multiply("", unequal, body)
         if node.last is not None and isinstance(node.last, ex.Symbol):
             for letter in node.letters:
                 if letter in body.letters:
@@ -60,13 +59,7 @@ class Sums(Lookups):
             dim = self.model.sample_size(letter)
             if isinstance(node.last, ex.Symbol):
                 self.model.note_count(node.last, self._count_member(node.last, frame), dim)
-            whole = body
-            body = self.make(
-                whole.axes,
-                whole.rows,
-                whole.cols,
-                lambda whole=whole, dim=dim: whole.data * float(dim.value),
-            )
+            body = self._multiply("", self.size_number(dim), body)
         letters = tuple(letter for letter in letters if letter in body.letters)
         if not letters:
             return body
@@ -93,6 +86,10 @@ class Sums(Lookups):
         if axis is None:
             return self.make((), ONE, ONE, lambda: self.xp.sum(body.data).reshape(1, 1))
         return self.make((), rows, cols, lambda: self.xp.sum(body.data, axis=axis, keepdims=True))
+
+    def size_number(self, dim: Dim) -> Value:
+        """Return a size as a number."""
+        return self.make((), ONE, ONE, lambda: self.xp.full((1, 1), float(dim.value)))
 
     def _count_member(self, symbol: ex.Symbol, frame: Frame) -> tuple[int, ...]:
         try:

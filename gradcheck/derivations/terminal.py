@@ -26,7 +26,9 @@ MARKS = {
 def summary(audit: Audit) -> str:
     """Return how much was read, checked and wrong, in one sentence."""
     counts = audit.counts
-    rows = f"{counts['rows']} rows: {counts['read']} read, {counts['checked']} checked, {counts['wrong']} wrong"
+    rows = f"{counts['rows']} rows: " + ", ".join(
+        f"{counts[key]} {key}" for key in ("read", "checked", "wrong")
+    )
     first = audit.first_wrong
     return rows if first is None else f"{rows}; the first wrong one is line {first.line}"
 

@@ -13,6 +13,33 @@ from dataclasses import dataclass, field
 
 from gradcheck.derivations.limits import LIMITS, DerivationError
 from gradcheck.derivations.tex import Raw, read_group, skip_space, text_of
+from gradcheck.derivations.vocabulary import (
+    ACCENTS,
+    ALIGNMENTS,
+    ALPHABETS,
+    CLOSE,
+    COMBINING,
+    DOTS,
+    FONTS,
+    FRACTIONS,
+    FUNCTIONS,
+    GREEK,
+    GREEK_ALIAS,
+    KNOWN_WORDS,
+    LAYOUT,
+    MATRICES,
+    MULTIPLY,
+    OPEN,
+    PROSE,
+    RELATIONS,
+    SUMS,
+    SWALLOW,
+    SWITCHES,
+    TRANSPARENT,
+    UNICODE,
+    UPRIGHT,
+    WORD_LENGTH,
+)
 
 __all__ = ["Token", "tokenize"]
 
@@ -32,114 +59,6 @@ class Token:
     text: str
     line: int
     inner: tuple[Token, ...] = field(default=())
-
-
-_LAYOUT = frozenset(
-    r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle
-    \, \; \! \: \> \  ~ \displaystyle \textstyle \scriptstyle \limits \nolimits \nonumber
-    \notag \medspace \thinspace \space \enspace \hfill \hline \allowbreak \strut \noindent \normalsize
-    \small \large \Large \centering \negthinspace""".split()
-) | {"\\ "}
-_SWALLOW = frozenset(
-    r"\tag \tag* \label \eqref \ref \cite \hspace \vspace \hspace* \vspace* \color \phantom \vphantom \hphantom \style \class \id".split()
-)
-_TRANSPARENT = frozenset(
-    r"\boxed \mathord \mathop \mathrel \mathbin \mathinner \fbox \cancel \smash \overbrace_ \ensuremath \bm@".split()
-)
-_FONTS = frozenset(
-    r"\mathbf \boldsymbol \bm \bold \mathit \mathsf \mathtt \pmb \textbf \symbf \mathnormal \vec \matr \mat \vect \mx \vc \bs \bf \it \sf \boldmath".split()
-)
-_SWITCHES = frozenset(r"\bf \it \rm \sf \boldmath \cal".split())
-_UPRIGHT = frozenset(r"\mathrm \operatorname \operatorname* \rm".split())
-_ALPHABETS = {
-    r"\mathcal": "cal",
-    r"\mathscr": "cal",
-    r"\cal": "cal",
-    r"\mathbb": "bb",
-    r"\mathfrak": "frak",
-}
-_PROSE = frozenset(
-    r"\text \mbox \textrm \textit \textnormal \hbox \intertext \shortintertext \texttt \textsf".split()
-)
-_ACCENTS = {
-    r"\hat": "hat", r"\widehat": "hat", r"\tilde": "tilde", r"\widetilde": "tilde", r"\bar": "bar",
-    r"\overline": "bar", r"\dot": "dot", r"\ddot": "ddot", r"\check": "check", r"\overrightarrow": "vec",
-    r"\underline": "under",
-}  # fmt: skip
-_MULTIPLY = {
-    r"\circ": "circ", r"\odot": "odot", r"\otimes": "otimes", r"\cdot": "cdot", r"\times": "times",
-    "*": "star", r"\ast": "star", r"\star": "star", r"\bullet": "cdot", r"\bigodot": "odot", r"\circledast": "odot",
-}  # fmt: skip
-_RELATIONS = {
-    "=": "=", r"\equiv": ":=", r"\triangleq": ":=", r"\coloneqq": ":=", r"\coloneq": ":=", r"\doteq": ":=",
-    r"\leftarrow": "<-", r"\gets": "<-", r"\rightarrow": "->", r"\to": "->", r"\in": "in", r"\approx": "~",
-    r"\sim": "~", r"\simeq": "~", r"\propto": "propto", r"\neq": "!=", r"\ne": "!=", r"\leq": "<=",
-    r"\le": "<=", r"\geq": ">=", r"\ge": ">=", "<": "<", ">": ">", r"\ll": "<", r"\gg": ">", r"\implies": "=>",
-    r"\Rightarrow": "=>", r"\Longrightarrow": "=>", r"\iff": "=>", r"\Leftrightarrow": "=>", r"\mapsto": "->",
-    r"\xrightarrow": "->", r"\longrightarrow": "->", r"\subset": "in", r"\subseteq": "in", r"\hookrightarrow": "->",
-    r"\stackrel": "=", r"\overset": "=", r"\lt": "<", r"\gt": ">", r"\cong": "~", r"\therefore": "=>",
-}  # fmt: skip
-_OPEN = {
-    "(": "(",
-    "[": "[",
-    r"\{": "{",
-    r"\lbrace": "{",
-    r"\lbrack": "[",
-    r"\langle": "<",
-    r"\lfloor": "floor",
-    r"\lceil": "ceil",
-    r"\lparen": "(",
-}
-_CLOSE = {
-    ")": ")",
-    "]": "]",
-    r"\}": "}",
-    r"\rbrace": "}",
-    r"\rbrack": "]",
-    r"\rangle": ">",
-    r"\rfloor": "floor",
-    r"\rceil": "ceil",
-    r"\rparen": ")",
-}
-_FRACTIONS = frozenset(r"\frac \dfrac \tfrac \cfrac \nicefrac \sfrac".split())
-_DOTS = frozenset(r"\dots \ldots \cdots \vdots \ddots \dotsc \dotsb \dotsm \hdots \iddots".split())
-_FUNCTIONS = frozenset(
-    r"\log \ln \exp \tanh \sinh \cosh \sin \cos \tan \max \min \arg \argmax \argmin \det \dim \sup \inf \lim \Pr \sec \csc \cot \arctan \sgn".split()
-)
-_SUMS = {r"\sum": "sum", r"\prod": "prod", r"\int": "int", r"\bigsum": "sum", "∑": "sum"}
-_ALIGNMENTS = frozenset(
-    "align align* aligned alignat alignat* alignedat eqnarray eqnarray* equation equation* gather gather* gathered split multline multline* flalign flalign* displaymath math subequations".split()
-)
-_MATRICES = frozenset(
-    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases bmatrix* pmatrix* matrix* substack".split()
-)
-_GREEK_ALIAS = {
-    "varepsilon": "epsilon",
-    "vartheta": "theta",
-    "varphi": "phi",
-    "varsigma": "sigma",
-    "varrho": "rho",
-    "ell": "ell",
-    "hbar": "hbar",
-}
-_KNOWN_WORDS = frozenset(
-    "softmax exp log ln tanh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace vec max min sin cos tan sum mean var norm softplus loss Loss cost Batch batch Input Output else for all if otherwise where Let let and or with sign Attention Softmax erf gelu silu sgn".split()
-)
-_WORD_LENGTH = 4
-_UNICODE = {
-    "∂": r"\partial", "∇": r"\nabla", "∘": r"\circ", "⊙": r"\odot", "⊗": r"\otimes", "·": r"\cdot", "×": r"\times",
-    "∈": r"\in", "≈": r"\approx", "≠": r"\neq", "≤": r"\leq", "≥": r"\geq", "−": "-", "′": "'", "…": r"\dots",
-    "←": r"\leftarrow", "→": r"\rightarrow", "‖": r"\|", "≡": r"\equiv", "≔": r"\coloneqq", "∑": r"\sum", "ℓ": r"\ell",
-    "⋅": r"\cdot", "∗": "*", "⊤": r"\top", "ᵀ": "^T", "ℝ": r"\mathbb R", "√": r"\sqrt", "∞": r"\infty",
-}  # fmt: skip
-_GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
-    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
-    "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
-    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
-    "ϵ": "epsilon", "ϕ": "phi", "µ": "mu",
-}  # fmt: skip
-_COMBINING = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
 
 
 def tokenize(tokens: Sequence[Raw]) -> list[Token]:
@@ -201,13 +120,13 @@ class _Reader:
         text, line = token.text, token.line
         if text.isspace() or text == "~":
             return
-        if text in _UNICODE:
+        if text in UNICODE:
             self.at -= 1
             self.raw[self.at : self.at + 1] = [
-                Raw(piece, line) for piece in _split_alias(_UNICODE[text])
+                Raw(piece, line) for piece in _split_alias(UNICODE[text])
             ]
-        elif text in _GREEK:
-            self.put("NAME", _GREEK[text], line)
+        elif text in GREEK:
+            self.put("NAME", GREEK[text], line)
         elif text.isascii() and text.isalpha():
             self.letters(token)
         elif text.isdigit():
@@ -218,19 +137,19 @@ class _Reader:
             self.put("LBRACE", "{", line)
         elif text == "}":
             self.put("RBRACE", "}", line)
-        elif text in _OPEN:
-            self.put("LP", _OPEN[text], line)
-        elif text in _CLOSE:
-            self.put("RP", _CLOSE[text], line)
-        elif text in _MULTIPLY:
-            self.put("MUL", _MULTIPLY[text], line)
+        elif text in OPEN:
+            self.put("LP", OPEN[text], line)
+        elif text in CLOSE:
+            self.put("RP", CLOSE[text], line)
+        elif text in MULTIPLY:
+            self.put("MUL", MULTIPLY[text], line)
         elif text == ":" and self._next_is("="):
             self.at = skip_space(self.raw, self.at) + 1
             self.put("REL", ":=", line)
-        elif text in _RELATIONS:
+        elif text in RELATIONS:
             if text == "=" and self._next_is("="):
                 self.at = skip_space(self.raw, self.at) + 1
-            self.put("REL", _RELATIONS[text], line)
+            self.put("REL", RELATIONS[text], line)
         elif text in "+-":
             self.put("ADD", text, line)
         elif text in ",;":
@@ -258,7 +177,7 @@ class _Reader:
     def _switch(self) -> bool:
         r"""Read an old font switch, `{\bf x}`; its braces stay."""
         at = skip_space(self.raw, self.at)
-        if self.raw[at].text not in _SWITCHES:
+        if self.raw[at].text not in SWITCHES:
             return False
         group, self.at = read_group(self.raw, self.at - 1)
         command = group[skip_space(group, 0)].text
@@ -286,8 +205,8 @@ class _Reader:
         after = self.raw[stop].text if stop < len(self.raw) else ""
         for length in range(len(run), 1, -1):
             word = run[:length]
-            long_word = length == len(run) >= _WORD_LENGTH and (word.islower() or word.istitle())
-            known = word in _KNOWN_WORDS and (length == len(run) or len(word) > 3)
+            long_word = length == len(run) >= WORD_LENGTH and (word.islower() or word.istitle())
+            known = word in KNOWN_WORDS and (length == len(run) or len(word) > 3)
             if known and len(word) == 2 and after not in "(":
                 known = False
             if long_word or known:
@@ -316,8 +235,8 @@ class _Reader:
 
     def letter_with_accent(self, token: Raw) -> None:
         parts = unicodedata.normalize("NFD", token.text)
-        if len(parts) == 2 and parts[0].isascii() and parts[1] in _COMBINING:
-            accent = _COMBINING[parts[1]]
+        if len(parts) == 2 and parts[0].isascii() and parts[1] in COMBINING:
+            accent = COMBINING[parts[1]]
             self.put("ACC", accent, token.line)
             self.put("LBRACE", "{", token.line)
             self.put("NAME", parts[0], token.line)
@@ -329,42 +248,42 @@ class _Reader:
         text, line = token.text, token.line
         if text in (r"\quad", r"\qquad"):
             self.put("AMP", text, line)
-        elif text in _LAYOUT:
+        elif text in LAYOUT:
             if text in (r"\left", r"\right", r"\middle"):
                 self._delimiter()
         elif text.rstrip("*") == "\\\\" or text in (r"\cr", r"\newline"):
             self.optional()
             self.put("ROWSEP", "\\\\", line)
-        elif text in _SWALLOW:
+        elif text in SWALLOW:
             self.argument()
         elif text == r"\textcolor" or text == r"\colorbox":
             self.argument()
             self.out.extend(self.splice(self.argument()))
-        elif text in _TRANSPARENT:
+        elif text in TRANSPARENT:
             self._braced(self.splice(self.argument()), line)
-        elif text in _FONTS or text in _UPRIGHT or text in _ALPHABETS:
-            if text in _SWITCHES:
+        elif text in FONTS or text in UPRIGHT or text in ALPHABETS:
+            if text in SWITCHES:
                 return
             self.out.extend(self._font(text, self.argument(), line))
-        elif text in _PROSE:
+        elif text in PROSE:
             self._prose(self.argument(), line)
-        elif text in _ACCENTS:
-            self.put("ACC", _ACCENTS[text], line)
+        elif text in ACCENTS:
+            self.put("ACC", ACCENTS[text], line)
             self._braced(self.splice(self.argument()), line)
-        elif text in _MULTIPLY:
-            self.put("MUL", _MULTIPLY[text], line)
-        elif text in _RELATIONS:
+        elif text in MULTIPLY:
+            self.put("MUL", MULTIPLY[text], line)
+        elif text in RELATIONS:
             if text in (r"\stackrel", r"\overset", r"\xrightarrow"):
                 self.argument()
             if text in (r"\stackrel", r"\overset"):
                 self.out.extend(self.splice(self.argument()))
             else:
-                self.put("REL", _RELATIONS[text], line)
-        elif text in _OPEN:
-            self.put("LP", _OPEN[text], line)
-        elif text in _CLOSE:
-            self.put("RP", _CLOSE[text], line)
-        elif text in _FRACTIONS:
+                self.put("REL", RELATIONS[text], line)
+        elif text in OPEN:
+            self.put("LP", OPEN[text], line)
+        elif text in CLOSE:
+            self.put("RP", CLOSE[text], line)
+        elif text in FRACTIONS:
             self.put("FRAC", "frac", line)
             self._braced(self.splice(self._single()), line)
             self._braced(self.splice(self._single()), line)
@@ -380,12 +299,12 @@ class _Reader:
             if at < len(self.raw) and self.raw[at].text in "_^" and text != r"\underset":
                 self.at = at + 1
                 self.argument()
-        elif text in _DOTS:
+        elif text in DOTS:
             self.put("DOTS", "...", line)
-        elif text in _FUNCTIONS:
+        elif text in FUNCTIONS:
             self.put("WORD", text[1:], line)
-        elif text in _SUMS:
-            self.put("SUM", _SUMS[text], line)
+        elif text in SUMS:
+            self.put("SUM", SUMS[text], line)
         elif text == r"\partial":
             self.put("PARTIAL", "partial", line)
         elif text == r"\nabla":
@@ -410,7 +329,7 @@ class _Reader:
             self.put("OPAQUE", text[1:], line)
         else:
             name = text[1:]
-            self.put("NAME", _GREEK_ALIAS.get(name, name), line)
+            self.put("NAME", GREEK_ALIAS.get(name, name), line)
 
     def _single(self) -> list[Raw]:
         r"""Read the argument of `\frac12`: one digit, not the number 12."""
@@ -429,19 +348,19 @@ class _Reader:
 
     def _font(self, command: str, group: list[Raw], line: int) -> list[Token]:
         letters = "".join(token.text for token in group if not token.text.isspace())
-        if command in _ALPHABETS and len(letters) == 1:
-            return [Token("NAME", f"{_ALPHABETS[command]} {letters}".replace("bb 1", "ones"), line)]
+        if command in ALPHABETS and len(letters) == 1:
+            return [Token("NAME", f"{ALPHABETS[command]} {letters}".replace("bb 1", "ones"), line)]
         plain = letters.isascii() and letters.isalpha()
         spaced = any(token.text.isspace() for token in group)
-        if command in _UPRIGHT and plain and len(letters) > 1 and not spaced:
+        if command in UPRIGHT and plain and len(letters) > 1 and not spaced:
             return [Token("WORD", letters, line)]
         if command in (r"\textbf",) and plain and len(letters) > 1:
             return [Token("WORD", letters, line)]
-        if plain and len(letters) > 1 and command not in _UPRIGHT:
-            if letters in _KNOWN_WORDS:
+        if plain and len(letters) > 1 and command not in UPRIGHT:
+            if letters in KNOWN_WORDS:
                 return [Token("WORD", letters, line)]
             return [Token("NAME", letter, line) for letter in letters]
-        inner = self.splice(group, bold=command not in _UPRIGHT)
+        inner = self.splice(group, bold=command not in UPRIGHT)
         if len(inner) > 1:
             inner = [Token("LBRACE", "{", line), *inner, Token("RBRACE", "}", line)]
         return inner
@@ -453,7 +372,7 @@ class _Reader:
             self.put("TEXT", text, line)
         elif len(word) == 1 and word.isalpha():
             self.put("NAME", word, line)
-        elif text in _KNOWN_WORDS - {
+        elif text in KNOWN_WORDS - {
             "for",
             "all",
             "if",
@@ -472,11 +391,11 @@ class _Reader:
 
     def _environment(self, command: str, line: int) -> None:
         name = text_of(self.argument()).strip()
-        if name in _ALIGNMENTS:
+        if name in ALIGNMENTS:
             if command == r"\begin" and name.startswith(("alignat", "alignedat")):
                 self.argument()
             self.put("ALIGN", command[1:], line)
-        elif name in _MATRICES:
+        elif name in MATRICES:
             if command == r"\begin":
                 self.optional()
                 if name == "array":

@@ -64,10 +64,27 @@ def substituted(body: ex.Expression, part: ex.Expression, by: ex.Expression) -> 
         if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             if not isinstance(value[0], ex.Index):
                 changes[field.name] = tuple(substituted(v, part, by) for v in value)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
-            if field.name != "function":
-                changes[field.name] = substituted(value, part, by)  # type: ignore[arg-type]
+        elif (
+            dataclasses.is_dataclass(value)
+            and not isinstance(value, ex.Index)
+            and field.name != "function"
+        ):
+            changes[field.name] = substituted(value, part, by)  # type: ignore[arg-type]
     return dataclasses.replace(body, **changes)
+
+
+def _head(body: ex.Expression) -> object:
+    """Return what an expression is apart from its parts."""
+    match body:
+        case ex.Call(function, primes):
+            return (function, primes)
+        case ex.SumOver(letters=letters, product=product):
+            return (letters, product)
+        case ex.Product(sign):
+            return sign
+        case ex.Plus(signs):
+            return signs
+    return None
 
 
 def matches(
@@ -80,15 +97,7 @@ def matches(
         return found.setdefault(other, known) == known
     if type(known) is not type(other):
         return False
-    if isinstance(known, ex.Call) and isinstance(other, ex.Call):
-        if (known.function, known.primes) != (other.function, other.primes):
-            return False
-    if isinstance(known, ex.SumOver) and isinstance(other, ex.SumOver):
-        if (known.letters, known.product) != (other.letters, other.product):
-            return False
-    if isinstance(known, ex.Product) and isinstance(other, ex.Product) and known.sign != other.sign:
-        return False
-    if isinstance(known, ex.Plus) and isinstance(other, ex.Plus) and known.signs != other.signs:
+    if _head(known) != _head(other):
         return False
     a, b = ex.children(known), ex.children(other)
     if not a or len(a) != len(b):

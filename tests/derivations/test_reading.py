@@ -46,25 +46,32 @@ def test_math_in_a_code_span_or_another_fence_is_no_formula():
 
 
 def test_macros_of_the_page_are_expanded():
-    text = "$$\\newcommand{\\half}[1]{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n" + (
+    text = (
+        "$$\\newcommand{\\half}[1]{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n"
         "$$\\frac{\\partial E}{\\partial x} = x$$\n"
     )
     assert [row.verdict for row in audit(text).rows] == ["true", "true"]
 
 
 def test_a_planted_factor_behind_a_macro_is_found():
-    text = "$$\\def\\half#1{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n" + (
+    text = (
+        "$$\\def\\half#1{\\frac{1}{2}{#1}} E = \\half{\\|x\\|^2}$$\n\n"
         "$$\\frac{\\partial E}{\\partial x} = 2x$$\n"
     )
     assert audit(text).first_wrong.reason.startswith("the right side is 2 times the left side")
 
 
-def test_a_notebooks_markdown_cells_are_read(tmp_path):
+def markdown_cell(name, source):
+    return {"cell_type": "markdown", "metadata": {}, "source": source, "id": name}
+
+
+def test_a_notebooks_markdown_cells_are_read_and_its_code_is_not_run(tmp_path):
+    code = {"cell_type": "code", "metadata": {}, "source": "raise SystemExit", "id": "b"}
     cells = [
-        {"cell_type": "markdown", "metadata": {}, "source": "$$E = \\frac12\\|x\\|^2$$", "id": "a"},
-        {"cell_type": "code", "metadata": {}, "source": "raise SystemExit", "outputs": [], "execution_count": None, "id": "b"},
-        {"cell_type": "markdown", "metadata": {}, "source": "$$\\frac{\\partial E}{\\partial x} = -x$$", "id": "c"},
-    ]  # fmt: skip
+        markdown_cell("a", "$$E = \\frac12\\|x\\|^2$$"),
+        {**code, "outputs": [], "execution_count": None},
+        markdown_cell("c", "$$\\frac{\\partial E}{\\partial x} = -x$$"),
+    ]
     path = tmp_path / "note.ipynb"
     path.write_text(
         json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
@@ -75,8 +82,8 @@ def test_a_notebooks_markdown_cells_are_read(tmp_path):
 
 
 def test_a_directive_says_what_a_symbol_is():
-    text = "$$y = Wx + b$$\n\n$$L = L(y)$$\n\n$$\\frac{\\partial L}{\\partial b} = \\frac{\\partial L}{\\partial y}$$\n"
-    assert "n" not in dict(audit(text).symbols)
+    text = "$$y = Wx + b$$\n"
+    assert dict(audit(text).symbols)["W"].startswith("given, rows")
     scalar = audit("<!-- gradcheck: W is scalar; vectors are rows -->\n\n" + text)
     assert dict(scalar.symbols)["W"] == "given, a number"
 
@@ -154,20 +161,15 @@ def test_a_hostile_document_ends_soon_in_a_verdict_or_a_sentence(name):
     try:
         found = audit(HOSTILE[name])
     except DerivationError as error:
-        assert str(error)
-    else:
-        assert len(found.rows) <= 1
+        found = error
+    assert isinstance(found, DerivationError) or len(found.rows) <= 1
     assert time.monotonic() - began < SLOWEST_REFUSAL
 
 
-PIECES = st.sampled_from(
-    [
-        "$$", "$", "\\frac", "{", "}", "x", "W", "_", "^", "=", "\\sum", "\\partial", "(", ")", "[", "]",
-        "\\\\", "&", "\\begin{align}", "\\end{align}", "\\begin{pmatrix}", "\\end{pmatrix}", "\\|", "|", "'",
-        "\\newcommand", "\\def", "#1", "\\left", "\\right", ",", "-", "\\circ", "1", "\n", "\n\n", "\\text{if}",
-        "\\nabla", "\\hat", "T", "i", "\\mathbf", "<!-- gradcheck:", "-->", "```", "\\delta", "\\in", "\\mathbb",
-    ]
-)  # fmt: skip
+TEX = r"""$$ $ \frac { } x W _ ^ = \sum \partial ( ) [ ] \\ & \begin{align} \end{align} \begin{pmatrix}
+    \end{pmatrix} \| | ' \newcommand \def #1 \left \right , - \circ 1 \text{if} \nabla \hat T i \mathbf
+    <!-- gradcheck: --> ``` \delta \in \mathbb"""
+PIECES = st.sampled_from([*TEX.split(), "\n", "\n\n"])
 
 
 @settings(max_examples=150, deadline=None)

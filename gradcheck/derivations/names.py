@@ -1,0 +1,275 @@
+"""Names with their scripts: which script is a transpose, a power, a layer, a component, a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations import syntax
+from gradcheck.derivations.grammar import parse
+from gradcheck.derivations.limits import DerivationError
+from gradcheck.derivations.scripts import Piece, pieces
+from gradcheck.derivations.table import (
+    LAST,
+    SymbolTable,
+    name_of,
+    scripts_of,
+)
+from gradcheck.derivations.tokens import Token
+
+__all__ = ["MissingDifferential", "Names", "NotUnderstood"]
+
+_LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
+"""Superscripts that name a layer where others number it: output, and the hidden one before it."""
+
+_SIZE_NAMES = frozenset(["d", "n", "m", "N", "M", "D"])
+"""Letters of sizes: a subscript says of what (`d_k`), it is no component."""
+
+_CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
+
+
+class NotUnderstood(Exception):
+    """A row says something that is not read; the message says what."""
+
+
+class MissingDifferential(NotUnderstood):
+    """A derivative is written without the d of its denominator."""
+
+
+class Names:
+    """Resolve names and scripts; `Resolver` adds what they are combined to."""
+
+    def __init__(self, table: SymbolTable, block: int) -> None:
+        self.table = table
+        self.block = block
+
+    def expression(self, node: syntax.Node | None) -> ex.Expression:
+        """Return the meaning of one side."""
+        raise NotImplementedError
+
+    def item(self, item: syntax.Item) -> ex.Expression:
+        """Return the meaning of an item without a relation."""
+        if len(item.sides) != 1:
+            raise NotUnderstood("a relation inside a bracket is not read")
+        return self.expression(item.sides[0])
+
+    def _single(self, node: syntax.Node, function: bool = False) -> ex.Expression:
+        if isinstance(node, syntax.Leaf):
+            return self._leaf(node)
+        base = node.base if isinstance(node, syntax.Scripted) else node
+        name = name_of(base)
+        scripts = tuple(s for s in scripts_of(node) if not (function and s.kind == "PRIME"))
+        if isinstance(base, syntax.Leaf) and base.kind == "NUM":
+            return self._number_with_scripts(base, scripts)
+        if isinstance(base, syntax.Norm):
+            return self._norm(base, scripts)
+        if isinstance(base, syntax.Leaf) and base.kind == "SUM":
+            raise NotUnderstood("a sum has nothing behind it")
+        if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
+            raise NotUnderstood("a nabla that stands alone is not read")
+        if name is None:
+            if isinstance(base, syntax.Accented):
+                raise NotUnderstood(f"a {base.accent} over an expression is not read")
+            own = node.scripts if isinstance(node, syntax.Scripted) else ()
+            return self._scripted(self.expression(base), own)
+        if name == "e" and scripts:
+            exponents = [s for s in scripts if s.kind == "SUP"]
+            if len(exponents) == len(scripts) == 1:
+                return ex.Call(ex.Symbol("exp"), 0, (self.tokens(exponents[0].inner),))
+        if name in ("ones", "bb 1", "1"):
+            condition = self._condition(scripts)
+            if condition is not None:
+                return condition
+        return self._symbol(name, scripts)
+
+    def _leaf(self, leaf: syntax.Leaf) -> ex.Expression:
+        match leaf.kind:
+            case "NUM":
+                return ex.Number(Fraction(leaf.text))
+            case "NAME" | "WORD":
+                if leaf.text in _CONSTANTS and leaf.text not in self.table.kinds:
+                    return ex.Known(_CONSTANTS[leaf.text])
+                return ex.Symbol(self.table.aliases.get(leaf.text, leaf.text))
+            case "DOTS":
+                raise NotUnderstood("an ellipsis is not read")
+            case "NABLA" | "PARTIAL":
+                raise NotUnderstood("a derivative sign that stands alone is not read")
+            case "SUM":
+                raise NotUnderstood("a sum has nothing behind it")
+        raise NotUnderstood(f"{leaf.text!r} is not read")
+
+    def _number_with_scripts(
+        self, base: syntax.Leaf, scripts: Sequence[syntax.Script]
+    ) -> ex.Expression:
+        if base.text == "1":
+            condition = self._condition(scripts)
+            if condition is not None:
+                return condition
+        return self._scripted(ex.Number(Fraction(base.text)), tuple(scripts))
+
+    def _condition(self, scripts: Sequence[syntax.Script]) -> ex.Expression | None:
+        """`1_{i=j}` is Kronecker's delta."""
+        for script in scripts:
+            names = [token for token in script.inner if token.kind == "NAME"]
+            signs = [token for token in script.inner if token.kind == "REL"]
+            if (
+                len(names) == 2
+                and len(signs) == 1
+                and signs[0].text == "="
+                and len(script.inner) == 3
+            ):
+                return ex.Kronecker(ex.Index(names[0].text), ex.Index(names[1].text))
+        return None
+
+    def _norm(self, base: syntax.Norm, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        body = self.expression(base.body)
+        order, squared = "2", False
+        for script in scripts:
+            text = "".join(token.text for token in script.inner)
+            if script.kind == "SUP" and text == "2":
+                squared = True
+            elif script.kind == "SUB" and text in ("1", "2", "F"):
+                order = "1" if text == "1" else "2"
+            else:
+                raise NotUnderstood(f"a norm with the script {text!r} is not read")
+        if not base.double:
+            inner: ex.Expression = ex.Absolute(body)
+            return ex.Power(inner, ex.Number(Fraction(2))) if squared else inner
+        return ex.NormOf(body, order, squared)
+
+    def tokens(self, tokens: Sequence[Token]) -> ex.Expression:
+        """Return the meaning of a script that is an expression of its own."""
+        try:
+            items = parse(list(tokens))
+        except DerivationError as error:
+            raise NotUnderstood(f"a script is no formula: {error}") from None
+        if len(items) != 1:
+            raise NotUnderstood("a list in a script is not read")
+        return self.item(items[0])
+
+    def _scripted(self, body: ex.Expression, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        """Apply scripts to a compound expression: transposes, powers, components."""
+        for script in scripts:
+            if script.kind == "PRIME":
+                raise NotUnderstood("a prime on an expression is not read")
+            found = pieces(script.inner, script.kind == "SUP")
+            for piece in found:
+                if piece.kind == "transpose":
+                    body = ex.Transposed(body)
+                elif piece.kind == "power" and script.kind == "SUP":
+                    body = ex.Power(body, self.tokens(piece.inner))
+                elif piece.kind == "index" and script.kind == "SUP" and piece.index:
+                    if piece.bracketed:
+                        raise NotUnderstood("an index on an expression is not read")
+                    body = ex.Power(body, self._index_value(piece.index))
+                elif piece.kind == "index" and piece.index and piece.index.letter:
+                    if isinstance(body, ex.Picked):
+                        body = ex.Picked(body.body, (*body.components, piece.index))
+                    else:
+                        body = ex.Picked(body, (piece.index,))
+                else:
+                    raise NotUnderstood("a script on an expression is not read")
+        return body
+
+    def _index_value(self, index: ex.Index) -> ex.Expression:
+        if index.letter is None:
+            return ex.Number(Fraction(index.offset))
+        letter: ex.Expression = ex.Symbol(index.letter)
+        if index.offset:
+            letter = ex.Plus((1, 1), (letter, ex.Number(Fraction(index.offset))))
+        return letter
+
+    def _symbol(self, name: str, scripts: Sequence[syntax.Script]) -> ex.Expression:
+        family: list[ex.Index] = []
+        components: list[ex.Index] = []
+        after: list[Piece] = []
+        table = self.table
+        for script in scripts:
+            if script.kind == "PRIME":
+                name += "'"
+                continue
+            for piece in pieces(script.inner, script.kind == "SUP"):
+                if piece.kind in ("transpose", "power"):
+                    after.append(piece)
+                elif piece.kind == "star":
+                    name += "*"
+                elif piece.kind == "label":
+                    name += f"[{piece.text}]"
+                elif piece.kind == "symbol":
+                    inner = self.tokens(piece.inner)
+                    if not isinstance(inner, ex.Symbol):
+                        raise NotUnderstood(f"the script of {name} is not read")
+                    name += f"[{inner.name}]"
+                    family.extend(inner.family)
+                    components.extend(inner.components)
+                elif piece.kind == "index" and piece.index is not None:
+                    name = self._place(name, piece, script.kind, family, components, after)
+                else:
+                    raise NotUnderstood(f"the script of {name} is not read")
+        if name == "delta" and len(components) == 2 and not family and name not in table.kinds:
+            return ex.Kronecker(components[0], components[1])
+        if name in _CONSTANTS and not family and not components:
+            body: ex.Expression = ex.Known(_CONSTANTS[name])
+        elif name.startswith(("I[", "ones[", "zeros[")):
+            body = ex.Known({"I": "I", "o": "1", "z": "0"}[name[0]], name.split("[")[1].rstrip("]"))
+        else:
+            alias = table.aliases.get(name, name)
+            body = ex.Symbol(alias, tuple(family), tuple(components))
+        for piece in after:
+            if piece.kind == "transpose":
+                body = ex.Transposed(body)
+            elif piece.kind == "power":
+                body = ex.Power(body, self.tokens(piece.inner))
+            elif piece.index is not None:
+                body = ex.Power(body, self._index_value(piece.index))
+        return body
+
+    def _place(
+        self,
+        name: str,
+        piece: Piece,
+        kind: str,
+        family: list[ex.Index],
+        components: list[ex.Index],
+        after: list[Piece],
+    ) -> str:
+        """Say whether an index counts members, components, or only labels."""
+        index = piece.index
+        assert index is not None
+        base = name.rstrip("'*").split("[")[0]
+        if index.letter is None:
+            if kind == "SUP" and not piece.bracketed:
+                after.append(piece)
+            elif (
+                kind == "SUB"
+                and not self.table.arrays
+                and base in self.table.vectors | self.table.matrices
+                and not self.table.numbered_family(base)
+            ):
+                components.append(index)
+            else:
+                family.append(index)
+        elif index.letter in self.table.samples:
+            if base in self.table.per_sample:
+                name += f"[{index.letter}]"
+        elif piece.bracketed or self.table.is_family(index.letter, self.block):
+            family.append(index)
+        elif kind == "SUP":
+            if name == "delta" and components:
+                components.append(index)
+            elif base in self.table.layered and index.letter in _LAYER_LABELS:
+                family.append(ex.Index(LAST, _LAYER_LABELS[index.letter]))
+            elif base in self.table.layered:
+                name += f"[{index}]"
+            else:
+                after.append(piece)
+        elif (kind == "SUB" and base in _SIZE_NAMES and not components) or (
+            base in self.table.labelled and index.letter not in self.table.components[self.block]
+        ):
+            name += f"[{index}]"
+        elif base in ("I", "ones", "zeros", "bb 1", "bb I"):
+            name = f"{_CONSTANTS[base].replace('1', 'ones').replace('0', 'zeros')}[{index}]"
+        else:
+            components.append(index)
+        return name
