@@ -159,7 +159,7 @@ def audit(
     >>> [row.verdict for row in found.rows]
     ['true', 'false']
     >>> found.first_wrong.reason
-    'the right side is 2 times the left side'
+    'the right side is 2 times the left side; it holds with the factor 1/2'
     """
     tell = progress or (lambda _: None)
     tell("reading")
