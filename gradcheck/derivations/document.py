@@ -283,7 +283,7 @@ def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
         elif token.type in ("math_block", "math_block_label"):
             first = "\n".join(lines[begin:end])
             lead = first[: first.find(token.content.strip()[:20])].count("\n")
-            found.append(Formula(token.content.strip("\n"), begin + 1 + lead, True, section))
+            found.extend(_block(token.content.strip("\n"), begin + 1 + lead, section))
         elif token.type == "fence" and token.info.strip().split(" ")[0].lower() in _FENCES:
             if "\\documentclass" not in token.content:
                 found.append(Formula(token.content, begin + 2, True, section))
@@ -295,6 +295,17 @@ def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
                 f"the document has more than {LIMITS.formulas} formulas; split it"
             )
     return found, prose
+
+
+def _block(content: str, line: int, section: int) -> list[Formula]:
+    """Return the formulas of a block; a line that begins and ends with one may hold prose between."""
+    found = []
+    for place, piece in enumerate(content.split("$$")):
+        if place % 2 == 0:
+            lead = len(piece) - len(piece.lstrip("\n"))
+            found.append(Formula(piece.strip("\n"), line + lead, True, section))
+        line += piece.count("\n")
+    return found
 
 
 def _inline(token: Any, source: str, line: int, section: int) -> list[Formula]:

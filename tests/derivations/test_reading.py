@@ -41,6 +41,10 @@ def test_rows_of_an_align_environment_have_lines_of_their_own():
     assert lines_and_sources(text) == [(3, "y = 2x"), (4, "z = 3y")]
 
 
+def test_two_formulas_on_one_line_are_two_with_prose_between():
+    assert lines_and_sources("$$y = 2x$$ and so $$z = 3y$$\n") == [(1, "y = 2x"), (1, "z = 3y")]
+
+
 def test_math_in_a_code_span_or_another_fence_is_no_formula():
     assert lines_and_sources("`$y = 2x$`\n\n```python\ny = '$a = b$'\n```\n") == []
 
