@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         positive,
         probabilities,
     )
+    from gradcheck.derivations import Audit, audit
     from gradcheck.errors import (
         Abstention,
         BackwardError,
@@ -59,6 +60,7 @@ _HOMES = {
         "positive",
         "probabilities",
     ],
+    "gradcheck.derivations": ["Audit", "audit"],
     "gradcheck.errors": [
         "Abstention",
         "BackwardError",

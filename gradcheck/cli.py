@@ -1,4 +1,4 @@
-"""The command line: `gradcheck verify TARGET…`.
+"""The command line: `gradcheck verify TARGET…` and `gradcheck audit FILE…`.
 
 Exit codes: 0 all rules pass, 1 a rule fails, 3 a usage, import or input error (and no rule failed),
 2 otherwise: a rule is inconclusive.
@@ -10,6 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcheck.derivations import Audit
     from gradcheck.reports.report import Report
 
 try:
@@ -39,7 +42,7 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gradcheck")
 def commands() -> None:
-    """Say whether hand-written derivatives are right.
+    """Say whether hand-written derivatives are right, in code and on paper.
 
     Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage, import or input error.
     """
@@ -115,8 +118,66 @@ def verify(
     return exit_code(reports, errors)
 
 
-def exit_code(reports: list[Report], errors: int) -> int:
-    """Return the exit code of a run with these reports and this many errors."""
+@commands.command("audit")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--code", help="module:function that computes the named equations, to compare with.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random points.")
+@click.option("--no-symbols", is_flag=True, help="Leave out what the symbols were read as.")
+@click.option(
+    "--report", "report_file", help="Write the audit of one FILE to this .json or .html file."
+)
+def audit_command(
+    files: tuple[str, ...], code: str | None, seed: int, no_symbols: bool, report_file: str | None
+) -> int:
+    """Audit written derivations: a verdict for every equation of each FILE (.md or .ipynb)."""
+    import json
+    from pathlib import Path
+
+    from gradcheck.errors import GradcheckError
+    from gradcheck.reports.files import require_writable
+    from gradcheck.reports.terminal import Terminal
+
+    terminal = Terminal()
+    audits, errors = [], 0
+    try:
+        from gradcheck.derivations import audit, render_terminal
+
+        if report_file is not None:
+            require_writable(report_file)
+            if len(files) > 1:
+                raise click.UsageError("--report takes the audit of one FILE")
+    except ModuleNotFoundError as error:
+        terminal.error(f"auditing needs {error.name}: pip install 'gradcheck[audit]'")
+        return UNUSABLE
+    except GradcheckError as error:
+        terminal.error(str(error))
+        return UNUSABLE
+    if code is not None:
+        sys.path.insert(0, str(Path.cwd()))
+    for file in files:
+        try:
+            if not Path(file).is_file():
+                raise click.UsageError(f"there is no file {file}")
+            with terminal.console.status(file) as status:
+                found = audit(file, code=code, seed=seed, progress=status.update)
+        except GradcheckError as error:
+            errors += 1
+            terminal.error(f"{file}: {error}")
+            continue
+        audits.append(found)
+        terminal.console.print(file, style="dim")
+        render_terminal(found, terminal.console, symbols=not no_symbols)
+    if report_file is not None and audits:
+        if report_file.endswith(".json"):
+            content = json.dumps(audits[0].as_dict(), indent=1, ensure_ascii=False)
+            Path(report_file).write_text(content + "\n", encoding="utf-8")
+        else:
+            audits[0].to_html(report_file)
+    return exit_code(audits, errors)
+
+
+def exit_code(reports: Sequence[Report | Audit], errors: int) -> int:
+    """Return the exit code of a run with these reports or audits and this many errors."""
     verdicts = {str(report.verdict) for report in reports}
     if "fail" in verdicts:
         return FAILED

@@ -70,3 +70,12 @@ def test_the_readme_opens_with_two_commands_for_the_main_job_and_the_tests():
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
 def test_every_link_of_the_readme_leads_somewhere(link):
     assert link.startswith("https://") or (ROOT / link).exists()
+
+
+def test_the_audit_example_prints_what_the_readme_says(tmp_path):
+    (tmp_path / "notes.md").write_text(
+        "$$E = \\frac12 \\|x\\|^2$$\n\n$$\\frac{\\partial E}{\\partial x} = 2x$$\n"
+    )
+    done = run(tmp_path, "gradcheck", "audit", "notes.md")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.rstrip() == blocks("console")[2].split("\n", 1)[1].rstrip()
