@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gradcheck import strategies
     from gradcheck.adapters.gradient import gradient
     from gradcheck.adapters.jax_rule import jax_rule
+    from gradcheck.adapters.layer import layer
     from gradcheck.adapters.pair import pair
     from gradcheck.adapters.vjp import vjp
     from gradcheck.checks.check import Finding
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "gradcheck.adapters.gradient": ["gradient"],
     "gradcheck.adapters.jax_rule": ["jax_rule"],
+    "gradcheck.adapters.layer": ["layer"],
     "gradcheck.adapters.pair": ["pair"],
     "gradcheck.adapters.vjp": ["vjp"],
     "gradcheck.checks.check": ["Finding"],

@@ -1,0 +1,460 @@
+"""`gradcheck.layer`: an object with a forward and a backward, parameters and gradients inside."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.adapters.declaration import OPTIONS, declare
+from gradcheck.adapters.layer_sizes import dimensions_of_parameters, fixed_sizes, with_fixed_sizes
+from gradcheck.adapters.places import Place, places_of, snapshot
+from gradcheck.contracts import make_contract
+from gradcheck.errors import ContractError, RuleError
+from gradcheck.rules import Pullback, Rule, describe, has_variables
+
+__all__ = ["layer"]
+
+AWAY = 0.3
+"""How far parameters are moved from their initial values where `inputs=` draws the rest, relative to
+each number, or to 1 for a zero: gamma = 1 and beta = 0 hide the faults that they multiply."""
+
+
+def layer(
+    make: Callable[..., Any],
+    /,
+    *,
+    params: Any = None,
+    grads: Any = None,
+    forward: str | Callable[..., Any] = "forward",
+    backward: str | Callable[..., Any] = "backward",
+    **keywords: Any,
+) -> Rule:
+    """Make a rule of a factory of objects with `forward(x)` and `backward(dout)`.
+
+    Every evaluation gets a fresh object, whose parameters are inputs of the rule: they are drawn like
+    all others and set before the forward, so that no initial value hides a fault.
+
+    Args:
+        make: returns a new object. Its own parameters are sizes, given by the names of dimensions
+            (`make(D, M)`), or arguments declared by keyword, such as `training=one_of(True, False)`.
+        params: where the parameters are: the path of a dict, a list, an array or an object inside the layer
+            (`"params"`, `"layers[0].weights"`), a list of paths, or a dict from names to paths; None
+            for a layer without parameters.
+        grads: where the backward leaves the gradients of the parameters, likewise (a list of paths is in
+            the order of `params`), or a function of the layer that returns them by name; None where the
+            backward returns them after those of its inputs.
+        forward: the method that takes the inputs, or a function `forward(layer, *inputs)`.
+        backward: the method that takes the cotangent and returns the gradients of the inputs, or a
+            function `backward(layer, dout)`.
+        **keywords: the dimensions or the domain of each input of the forward, and the options of
+            `gradcheck.pair`. The dimensions of a parameter may be declared by its name; they
+            are otherwise read off the objects that `make` returns for several sizes.
+
+    Raises:
+        ContractError: a keyword is unknown or contradicts another, or the dimensions of a parameter
+            cannot be told.
+        RuleError: the layer cannot be made, or has no such places.
+
+    >>> import numpy as np
+    >>> from gradcheck import layer, verify
+    >>> class Scale:
+    ...     def __init__(self, width):
+    ...         self.params, self.grads = {"w": np.ones(width)}, {}
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x * self.params["w"]
+    ...     def backward(self, dout):
+    ...         self.grads["w"] = (dout * self.x).sum(axis=0)
+    ...         return dout * self.params["w"]
+    >>> rule = layer(lambda D: Scale(D), x="N D", params="params", grads="grads")
+    >>> verify(rule, examples=20, seed=1).verdict
+    'pass'
+    """
+    if not callable(make):
+        raise ContractError(
+            f"gradcheck.layer: make is {make!r:.80}, not a factory; pass the class, or a function that "
+            "returns a new layer"
+        )
+    parameters = inspect.signature(make).parameters
+    arguments = {name: keywords[name] for name in parameters if name in keywords}
+    free = [
+        name
+        for name, parameter in parameters.items()
+        if name not in keywords
+        and parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    options = {key: value for key, value in keywords.items() if key in OPTIONS}
+    others = {
+        key: value for key, value in keywords.items() if key not in OPTIONS and key not in arguments
+    }
+    return _Layer(make, params, grads, forward, backward).rule(free, arguments, others, options)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """How objects of one factory are made, filled, run and read."""
+
+    make: Callable[..., Any]
+    params: Any
+    grads: Any
+    forward: str | Callable[..., Any]
+    backward: str | Callable[..., Any]
+
+    def rule(
+        self,
+        free: list[str],
+        arguments: Mapping[str, Any],
+        declared: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Rule:
+        """Make the rule; `free` names the sizes that `make` takes."""
+        if options.get("inputs") is not None or options.get("points") is not None:
+            return self._rule_of_draws(free, arguments, declared, options)
+        dims = {**declared, **(options.get("dims") or {})}
+        own = {key: value for key, value in options.items() if key != "dims"}
+        sample = _sample_sizes(dims, arguments, free)
+        example = self.made(sample)
+        places = self._places(example)
+        inputs = {name: dims[name] for name in dims if name not in places}
+        names = self._input_names(example, inputs)
+        if not free:
+            fixed = fixed_sizes(lambda x: self.run(self.made(arguments), x), inputs, names, example)
+            dims = {name: with_fixed_sizes(value, fixed) for name, value in dims.items()}
+            inputs = {name: dims[name] for name in inputs}
+        shapes = dimensions_of_parameters(
+            lambda sizes: self._values(self.made({**sample, **sizes}), places),
+            {name: dims.get(name) for name in places},
+            sample,
+            free,
+        )
+        ordered = [*names, *shapes, *arguments]
+        every = {**inputs, **shapes, **arguments}
+        return self._declared(ordered, len(names), list(shapes), places, free, own, dims=every)
+
+    def _rule_of_draws(
+        self,
+        free: list[str],
+        arguments: Mapping[str, Any],
+        declared: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Rule:
+        """Make the rule of a layer whose inputs the user draws; its parameters are drawn beside them."""
+        if free or arguments or declared:
+            given = next(iter([*free, *arguments, *declared]))
+            raise ContractError(
+                f"gradcheck.layer: {given} and inputs= or points= both say what is drawn; let make take no "
+                "arguments where the inputs are drawn by your own function"
+            )
+        example = self.made({})
+        places = self._places(example)
+        names = self._input_names(example, {})
+        initial = self._values(example, places)
+        kept = {name: value for name, value in initial.items() if has_variables(value)}
+
+        def completed(inputs: Any, rng: np.random.Generator) -> Any:
+            if not isinstance(inputs, (tuple, list)) or len(inputs) != len(names):
+                return inputs
+            return (*inputs, *(_moved(value, rng) for value in kept.values()))
+
+        own = dict(options)
+        if (draw := options.get("inputs")) is not None:
+            own["inputs"] = lambda rng: completed(draw(rng), rng)
+        else:
+            own["points"] = _with_seed(options["points"], completed)
+        return self._declared([*names, *kept], len(names), list(kept), places, [], own)
+
+    def _declared(
+        self,
+        ordered: list[str],
+        count: int,
+        parameters: list[str],
+        places: dict[str, Place],
+        free: list[str],
+        options: dict[str, Any],
+        dims: dict[str, Any] | None = None,
+    ) -> Rule:
+        """Declare the rule of the inputs `ordered`: `count` of the forward, parameters, arguments."""
+        last = count + len(parameters)
+        names = [ordered[:count], ordered[count:last], ordered[last:]]
+        signature = _signature(self._title(), ordered)
+        sizes_of = (lambda inputs: {}) if dims is None else _sizes(signature, dims, free)
+        gradients = self._gradient_places(list(places))
+
+        def prepared(inputs: tuple[Any, ...]) -> Any:
+            made = self.made(
+                {**sizes_of(inputs), **dict(zip(names[2], inputs[last:], strict=True))}
+            )
+            for name, value in zip(names[1], inputs[count:last], strict=True):
+                places[name].set(made, snapshot(value))
+            return made
+
+        def primal(inputs: tuple[Any, ...]) -> Any:
+            return self.run(prepared(inputs), inputs[:count])
+
+        def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+            made = prepared(inputs)
+            ready = [made]
+            output = self.run(made, inputs[:count])
+
+            def pullback(cotangent: Any) -> Any:
+                if not ready:  # gradients that accumulate by design start from zero again
+                    ready.append(prepared(inputs))
+                    self.run(ready[0], inputs[:count])
+                run = ready.pop()
+                return _gathered(self._back(run, cotangent), run, gradients, names[0], names[1])
+
+            return output, pullback
+
+        rule = declare(
+            "layer",
+            {"forward": signature, "backward": self._source()},
+            {**options, **({} if dims is None else {"dims": dims})},
+            linearise=linearise,
+            primal=primal,
+        )
+        return replace(rule, name=options.get("name") or self._title())
+
+    def made(self, arguments: Mapping[str, Any]) -> Any:
+        """Return a new object, the same one each time but for its parameters.
+
+        Its own random numbers are drawn from a fixed state, and that of the program is put back.
+        """
+        with _fixed_random_state():
+            return self.make(**arguments)
+
+    def run(self, made: Any, inputs: tuple[Any, ...]) -> Any:
+        """Run the forward of an object."""
+        if isinstance(self.forward, str):
+            return getattr(made, self.forward)(*inputs)
+        return self.forward(made, *inputs)
+
+    def _back(self, made: Any, cotangent: Any) -> Any:
+        if isinstance(self.backward, str):
+            return getattr(made, self.backward)(cotangent)
+        return self.backward(made, cotangent)
+
+    def _places(self, example: Any) -> dict[str, Place]:
+        return {} if self.params is None else places_of(self.params, example, "params")
+
+    def _values(self, made: Any, places: Mapping[str, Place]) -> dict[str, Any]:
+        return {name: snapshot(place.get(made)) for name, place in places.items()}
+
+    def _gradient_places(self, names: list[str]) -> Callable[[Any], dict[str, Any]] | None:
+        """Return how the gradients of the parameters are read from an object; None if returned."""
+        spec = self.grads
+        if spec is None:
+            return None
+        if callable(spec):
+            return lambda made: _by_name(spec(made), names)
+        if isinstance(spec, (list, tuple)):
+            if len(spec) != len(names):
+                raise ContractError(
+                    f"gradcheck.layer: grads names {len(spec)} places, params {len(names)}: "
+                    f"{', '.join(names)}; name them in the same order, or as a dict"
+                )
+            spec = dict(zip(names, spec, strict=True))
+        if isinstance(spec, dict):
+            unknown = [name for name in spec if name not in names]
+            if unknown:
+                raise ContractError(
+                    f"gradcheck.layer: grads names {unknown[0]!r}, which is none of the parameters "
+                    f"{', '.join(names)}"
+                )
+            places = {name: Place(path) for name, path in spec.items()}
+            return lambda made: {name: place.get(made) for name, place in places.items()}
+        place = Place(spec)
+        return lambda made: _by_name(place.get(made), names)
+
+    def _input_names(self, example: Any, declared: Mapping[str, Any]) -> list[str]:
+        """Return the names of the forward's inputs in its order."""
+        function = (
+            getattr(example, self.forward, None) if isinstance(self.forward, str) else self.forward
+        )
+        if function is None:
+            raise RuleError(
+                f"{type(example).__name__} has no method {self.forward!r}; name the one that takes the inputs "
+                "with forward="
+            )
+        if isinstance(self.backward, str) and not hasattr(example, self.backward):
+            raise RuleError(
+                f"{type(example).__name__} has no method {self.backward!r}; name the one that takes the "
+                "cotangent with backward="
+            )
+        found = list(inspect.signature(function).parameters.values())
+        found = found if isinstance(self.forward, str) else found[1:]
+        names = [item.name for item in found if item.kind in POSITIONAL]
+        if any(item.kind is item.VAR_POSITIONAL for item in found):
+            return [*names, *(name for name in declared if name not in names)]
+        needed = [item.name for item in found if item.default is item.empty]
+        return [name for name in names if name in declared or name in needed]
+
+    def _title(self) -> str:
+        name = getattr(self.make, "__name__", "layer")
+        return "layer" if name == "<lambda>" else name
+
+    def _source(self) -> Callable[..., Any]:
+        """Return the function whose source line a report names."""
+        if not isinstance(self.backward, str):
+            return self.backward
+        found = getattr(self.make, self.backward, None)
+        return found if callable(found) else self.make
+
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _sample_sizes(
+    dims: Mapping[str, Any], arguments: Mapping[str, Any], free: list[str]
+) -> dict[str, Any]:
+    """Return arguments with which an example of the layer can be made."""
+    real = {name: value for name, value in dims.items() if name not in arguments}
+    known = {"sizes of make": " ".join(free)} if free else {}
+    contract = make_contract(_open_ended, {**real, **arguments, **known})
+    smallest = contract.problem.smallest({}) or {}
+    chosen = {
+        path: domain.choices[0]
+        for path, domain in contract.domains.items()
+        if path in arguments and domain.shape is None
+    }
+    return {**{name: smallest.get(name, 1) for name in free}, **chosen}
+
+
+def _open_ended(*inputs: Any) -> Any:
+    """Stand for a forward whose inputs are whatever is declared."""
+    return inputs
+
+
+def _signature(title: str, names: list[str]) -> Callable[..., Any]:
+    """Return a function that has these parameters, for the contract and for reports."""
+
+    def forward(*inputs: Any) -> Any:
+        return inputs
+
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    try:
+        parameters = [inspect.Parameter(name, kind) for name in names]
+        forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise ContractError(
+            f"gradcheck.layer: an input and a parameter have a name that is taken or no name at all ({error}); "
+            "give the parameters names: params={'w': 'linear.weight'}"
+        ) from error
+    forward.__name__ = title
+    return forward
+
+
+def _sizes(
+    signature: Callable[..., Any], dims: dict[str, Any], free: list[str]
+) -> Callable[[tuple[Any, ...]], dict[str, int]]:
+    """Return how the sizes that `make` takes are read from the inputs."""
+    if not free:
+        return lambda inputs: {}
+    contract = make_contract(signature, {}, dims=dims)
+    unknown = [name for name in free if name not in contract.problem.names]
+    if unknown:
+        raise ContractError(
+            f"gradcheck.layer: {unknown[0]!r}, which make takes, is no dimension of an input or parameter; "
+            f"declare it, such as {unknown[0]}=gradcheck.one_of(1, 2)"
+        )
+
+    def sizes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
+        sizes = contract.bind(inputs)
+        return {name: sizes[name] for name in free}
+
+    return sizes_of
+
+
+def _gathered(
+    raw: Any,
+    made: Any,
+    gradients: Callable[[Any], dict[str, Any]] | None,
+    inputs: list[str],
+    parameters: list[str],
+) -> Any:
+    """Join what the backward returned with the gradients that it left in the layer, by name."""
+    if gradients is None:
+        if isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], dict):
+            if set(raw[1]) <= set(parameters):
+                return {**_returned(raw[0], inputs), **raw[1]}
+        return raw
+    left = gradients(made)
+    return {**_returned(raw, inputs), **{name: left[name] for name in left if name in parameters}}
+
+
+def _returned(raw: Any, names: list[str]) -> dict[str, Any]:
+    if isinstance(raw, dict):
+        return raw
+    if len(names) == 1 and not (isinstance(raw, (tuple, list)) and len(raw) == 1):
+        return {names[0]: raw}
+    if isinstance(raw, (tuple, list)) and len(raw) == len(names):
+        return dict(zip(names, raw, strict=True))
+    if raw is None:
+        return {}
+    raise RuleError(
+        f"the backward returned {describe(raw)} for the {len(names)} inputs {', '.join(names)} of the forward; "
+        "grads= says that the gradients of parameters lie in the layer, so return one for each input"
+    )
+
+
+def _by_name(found: Any, names: list[str]) -> dict[str, Any]:
+    """Read the gradient of each parameter from a dict, a list in their order, or an object."""
+    if isinstance(found, (list, tuple)):
+        if len(names) == 1 and len(found) != 1:
+            return {names[0]: found}
+        if len(found) == len(names):
+            return dict(zip(names, found, strict=True))
+        raise RuleError(f"grads= holds {len(found)} gradients, params= {len(names)} parameters")
+    if isinstance(found, dict):
+        by_name = {str(key): value for key, value in found.items()}
+    elif trees.is_variable(found) or found is None:
+        return dict.fromkeys(names, found) if len(names) == 1 else {}
+    else:
+        by_name = vars(found)
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise RuleError(
+            f"grads= holds no {missing[0]!r} after the backward, only {', '.join(by_name) or 'nothing'}; a parameter "
+            "without a gradient is left out of params= by naming the others: params={'w': 'params.w'}"
+        )
+    return {name: by_name[name] for name in names}
+
+
+def _moved(value: Any, rng: np.random.Generator) -> Any:
+    """Return the arrays of a tree away from where they are."""
+
+    def moved(leaf: Any) -> Any:
+        if not trees.is_variable(leaf):
+            return leaf
+        size = np.where(leaf == 0, 1.0, np.abs(leaf))
+        return np.asarray(leaf + AWAY * size * rng.normal(size=leaf.shape), leaf.dtype)
+
+    return trees.map_leaves(moved, value)
+
+
+def _with_seed(points: Any, complete: Callable[[Any, np.random.Generator], Any]) -> Any:
+    from hypothesis import strategies as st
+
+    seeds = st.integers(0, 2**32 - 1)
+    return st.tuples(points, seeds).map(
+        lambda drawn: complete(drawn[0], np.random.default_rng(drawn[1]))
+    )
+
+
+@contextmanager
+def _fixed_random_state() -> Iterator[None]:
+    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpys)  # noqa: NPY002
+        random.setstate(pythons)
