@@ -63,6 +63,8 @@ class Rule:
         inputs: the user's `inputs=fn(rng)`, or None.
         points: the user's Hypothesis strategy of tuples of inputs, or None.
         scalar: whether the output is a scalar loss, whose only cotangent is 1.
+        kinks: the declared derivative of the output by an entry of an input, at a kink of it, by the
+            input's name.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Rule:
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     points: Any = None
     scalar: bool = False
+    kinks: Mapping[str, float] = field(default_factory=dict)
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
 

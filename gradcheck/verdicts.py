@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.evidence import Entries, Evidence
+from gradcheck.resolution import EPSILON, Resolution, natural_scale
 
 __all__ = [
     "PROFILES",
@@ -28,33 +29,11 @@ __all__ = [
     "Profile",
     "Verdict",
     "decide",
-    "natural_scale",
     "profile_named",
-    "rounding_loss",
     "worst",
 ]
 
 Array = NDArray[Any]
-
-EPSILON = float(np.finfo(np.float64).eps)
-"""The spacing of float64 at 1: twice the largest relative rounding error."""
-
-ROUNDING_ALLOWANCE = 32
-"""How many roundings of the output's own size a float64 derivative may lose.
-
-A backward in float64 cannot be asked for more than the forward has: a rounding of the output by one
-epsilon is a change of the derivative by epsilon * |output| / |input| (a change of the input by its own
-size apart). Hand-written layers make a few dozen roundings where cancellation exposes them
-(`1 - y` for a saturated y, a mean subtracted from values of its size); 32 covers those, and is
-2e-15 of the natural scale.
-"""
-
-NEGLIGIBLE = 1e-6
-"""The part of its natural scale below which an entry is held to an absolute resolution.
-
-No finite resolution shows that a true zero is zero *relative to itself*. An entry smaller than this
-part of |output| / |input| must be resolved as finely as one of just this size.
-"""
 
 
 class Verdict(enum.StrEnum):
@@ -118,10 +97,12 @@ class OutputSize:
     Attributes:
         contraction: the sum of |cotangent * output| over the output's entries.
         cotangent: the sum of |cotangent|.
+        epsilon: the spacing at 1 of the coarsest numbers that the claim was computed from and in.
     """
 
     contraction: float
     cotangent: float
+    epsilon: float = EPSILON
 
 
 @dataclass(frozen=True)
@@ -136,8 +117,10 @@ class Judgement:
         scale: what an error of an entry is measured against (absolute).
         reasons: why entries are undecided, one sentence each.
         on_paper: where the claim, evaluated in wider precision, is not wrong.
-        inaccurate: where it is right on paper, and loses more in float64 than the true one does, but
-            less than the profile's power.
+        inaccurate: where it is right on paper, and loses more in the user's numbers than the true
+            one does, but less than what must show.
+        digits_lost: how many decimal digits more than allowed it loses there, at most.
+        subgradient: where it is right as a subgradient at a kink.
     """
 
     decisions: NDArray[np.int8]
@@ -148,6 +131,8 @@ class Judgement:
     reasons: tuple[str, ...]
     on_paper: NDArray[np.bool_]
     inaccurate: NDArray[np.bool_]
+    digits_lost: float
+    subgradient: NDArray[np.bool_]
 
     def count(self, decision: Decision) -> int:
         """Return how many entries were decided so."""
@@ -169,25 +154,6 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return order[max(found)] if found else Verdict.INCONCLUSIVE
 
 
-def natural_scale(value: Array, contraction: float) -> Array:
-    """Return the size that a gradient entry has when its input matters: |output| / |input|.
-
-    Args:
-        value: the input, of any shape.
-        contraction: the sum of |cotangent * output| over the output's entries.
-    """
-    size = np.abs(value).astype(np.float64)
-    typical = float(np.sqrt(np.mean(size**2))) if size.size else 0.0
-    if not np.isfinite(typical) or typical == 0:
-        typical = 1.0
-    return contraction / np.maximum(size, typical)
-
-
-def rounding_loss(value: Array, contraction: float) -> Array:
-    """Return what float64 arithmetic may cost an entry of the gradient: `ROUNDING_ALLOWANCE`."""
-    return ROUNDING_ALLOWANCE * EPSILON * natural_scale(value, contraction)
-
-
 def decide(
     value: Array,
     claimed: Array,
@@ -201,7 +167,7 @@ def decide(
     Args:
         value: the input whose gradient is judged.
         claimed: its claimed gradient, of the same shape.
-        size: the size of the output at this point; it sets the natural scale.
+        size: the size and the precision of the numbers at this point.
         evidence: the oracles' answers.
         path: the variable's path in `evidence`.
         power: the relative error that must show before an entry counts as decided.
@@ -210,42 +176,62 @@ def decide(
     for the claim to answer for it.
 
     Truth and accuracy are two questions. An oracle that evaluates the claim itself in wider precision
-    decides whether it is right on paper; where it is, the user's float64 numbers are wrong only if they
-    are off by more than the power, and inaccurate if they lose more than the true program does.
+    decides whether it is right on paper; where it is, the user's own numbers are wrong only if they
+    are off by more than the power, and inaccurate if they lose more than the true program does. In
+    less than float64, where nobody has seen the claim on paper, such an entry is undecided.
 
-    Where the true value is exactly zero, as in the tail of a clipped function, a claim that a value of
-    the cotangent's own size would absorb is undecided, not wrong.
+    At a kink the truth is an interval, and a claim inside is right *as a subgradient*. Where the true
+    value is exactly zero, as in the tail of a clipped function, a claim that a value of the cotangent's
+    own size would absorb is undecided, not wrong.
     """
     shape = value.shape
     natural = natural_scale(value, size.contraction)
-    absorbed = rounding_loss(value, size.cotangent)
+    resolution, on_paper_resolution = (
+        Resolution.of(epsilon, power) for epsilon in (size.epsilon, EPSILON)
+    )
+    absorbed = resolution.loss(natural_scale(value, size.cotangent))
     found = [(item, item.entries[path]) for item in evidence if path in item.entries]
     decisions = np.zeros(shape, np.int8)
     true, tolerance = np.full(shape, np.nan), np.full(shape, np.inf)
     compared = np.array(claimed, dtype=np.result_type(claimed, np.float64))
     true = true.astype(compared.dtype)
-    proven, on_paper, inaccurate = (np.zeros(shape, bool) for _ in range(3))
+    proven, on_paper, inaccurate, subgradient = (np.zeros(shape, bool) for _ in range(4))
+    digits_lost, magnitude = 0.0, np.zeros(shape)
     with np.errstate(all="ignore"):
-        for _, entries in sorted(found, key=lambda item: item[1].claimed is None):
+        for entries in _comparisons(found):
+            direct = entries.claimed is None
             seen = claimed if entries.claimed is None else entries.claimed
-            loss = rounding_loss(value, size.contraction) if entries.loss is None else entries.loss
+            asked = resolution if direct else on_paper_resolution
+            loss = asked.loss(natural)
+            if entries.loss is not None:
+                loss = np.maximum(loss, entries.loss) if direct else entries.loss
             allowed = entries.bound + loss
             known = np.isfinite(entries.bound) & np.isfinite(entries.true)
             error = np.abs(seen - entries.true)
+            error = np.where(error <= entries.spread, 0.0, error - entries.spread)
             outside = known & ~(error <= allowed) & ~((entries.true == 0) & (error <= absorbed))
-            scale = np.maximum(np.abs(entries.true), NEGLIGIBLE * natural)
-            inside = known & (error <= allowed) & (allowed <= power * scale)
-            if entries.claimed is None:
-                harmless = outside & proven & (error <= power * scale)
-                inaccurate |= harmless
+            scale = asked.scale(np.maximum(np.abs(entries.true), entries.spread), natural)
+            inside = known & (error <= allowed) & (allowed <= asked.power * scale)
+            if direct:
+                low = size.epsilon > EPSILON
+                harmless = outside & (proven | low) & (error <= asked.power * scale)
+                lossy = harmless & proven
+                inaccurate |= lossy
+                if np.any(lossy):
+                    digits_lost = max(digits_lost, float(np.max(np.log10(error / allowed)[lossy])))
                 outside &= ~harmless
             else:
                 proven |= inside
                 on_paper |= known & ~outside
             decisions[inside & (decisions == Decision.UNDECIDED)] = Decision.RIGHT
             decisions[outside] = Decision.WRONG
+            subgradient |= inside & (entries.spread > 0)
             finer = known & (allowed < tolerance)
             true[finer], tolerance[finer] = entries.true[finer], allowed[finer]
+            magnitude[finer] = scale[finer]
+            # At a kink the claim is compared with the nearest end of the interval.
+            nearest = entries.true + np.clip(seen - entries.true, -entries.spread, entries.spread)
+            true[finer & (entries.spread > 0)] = nearest[finer & (entries.spread > 0)]
             compared[finer | outside] = np.asarray(seen)[finer | outside]
         reasons = [item.reason for item, _ in found if item.reason]
         reasons += [f"{item.oracle}: {item.abstention}" for item in evidence if item.abstention]
@@ -254,14 +240,30 @@ def decide(
             reasons.append(
                 f"{one} and {other} exclude each other: one of them is wrong, not the claim"
             )
-        scale = np.maximum(np.abs(np.where(np.isnan(true), 0, true)), NEGLIGIBLE * natural)
+    scale = np.where(magnitude > 0, magnitude, resolution.scale(true, natural))
     undecided = bool(np.any(decisions == Decision.UNDECIDED))
     if undecided and not reasons:
         reasons.append("the evidence is coarser than the profile's power")
-    told = tuple(dict.fromkeys(reasons)) if undecided else ()
+    right = decisions == Decision.RIGHT
     return Judgement(
-        decisions, true, tolerance, compared, scale, told, on_paper, inaccurate & ~(decisions < 0)
+        decisions=decisions,
+        true=true,
+        tolerance=tolerance,
+        claimed=compared,
+        scale=scale,
+        reasons=tuple(dict.fromkeys(reasons)) if undecided else (),
+        on_paper=on_paper,
+        inaccurate=inaccurate & ~(decisions < 0),
+        digits_lost=digits_lost,
+        subgradient=subgradient & right,
     )
+
+
+def _comparisons(found: Sequence[tuple[Evidence, Entries]]) -> list[Entries]:
+    """List what the claim is compared with: first on paper, then in the user's own numbers."""
+    on_paper = [entries for _, entries in found if entries.claimed is not None]
+    own = [replace(entries, claimed=None, loss=None) for entries in on_paper if entries.own_too]
+    return [*on_paper, *(entries for _, entries in found if entries.claimed is None), *own]
 
 
 def _exclusions(
@@ -270,7 +272,7 @@ def _exclusions(
     """Yield the pairs of oracles whose bounds exclude each other, with the entries where they do."""
     for index, (one, ours) in enumerate(found):
         for other, theirs in found[:index]:
-            room = ours.bound + theirs.bound
+            room = ours.bound + theirs.bound + ours.spread + theirs.spread
             excluded = np.isfinite(room) & ~(np.abs(ours.true - theirs.true) <= room)
             if np.any(excluded):
                 yield one.oracle, other.oracle, excluded

@@ -78,7 +78,7 @@ def verify(
     started = time.monotonic()
     results, notes, reproduction = [], list[str](), ""
     for item in select(checks):
-        bench = Bench(_oracles(trace), settings, np.random.default_rng(seed))
+        bench = Bench(_oracles(trace, settings.power), settings, np.random.default_rng(seed))
         outcome = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
         if outcome.failure is None:
             verdict, reason = item.conclude(outcome.tally, settings)
@@ -156,7 +156,7 @@ def verify_at(
     started = time.monotonic()
     results, reproduction = [], ""
     for item in select(checks):
-        bench = Bench(_oracles(trace), settings, np.random.default_rng(seed))
+        bench = Bench(_oracles(trace, settings.power), settings, np.random.default_rng(seed))
         tally = Tally()
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
@@ -171,11 +171,11 @@ def verify_at(
     return Report(rule.name, tuple(results), seed, seconds, (), reproduction)
 
 
-def _oracles(trace: bool) -> tuple[Oracle, ...]:
+def _oracles(trace: bool, power: float) -> tuple[Oracle, ...]:
     if not trace:
-        return (FiniteDifferences(),)
+        return (FiniteDifferences(power),)
     programs = Programs()
-    return Extended(programs), Autodiff(programs), FiniteDifferences()
+    return Extended(programs), Autodiff(programs), FiniteDifferences(power)
 
 
 def _failed(

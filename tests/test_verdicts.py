@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.evidence import Entries, Evidence
+from gradcheck.resolution import EPSILON, ROUNDING_ALLOWANCE, natural_scale
 from gradcheck.verdicts import (
-    EPSILON,
-    ROUNDING_ALLOWANCE,
     Decision,
     OutputSize,
     Verdict,
     decide,
-    natural_scale,
     profile_named,
     worst,
 )

@@ -27,6 +27,7 @@ OPTIONS = frozenset(
         "inputs",
         "points",
         "derivative_of",
+        "kinks",
         "expected_failures",
         "strict",
     }
@@ -114,6 +115,7 @@ def declare(
         inputs=inputs,
         points=points,
         scalar=scalar,
+        kinks=_kinks(kind, names, options.get("kinks")),
         expected_failures=dict(options.get("expected_failures") or {}),
         strict=bool(options.get("strict", False)),
     )
@@ -145,6 +147,28 @@ def _belonging_to(
 
 def _shapes(output: Any) -> list[tuple[int, ...]]:
     return [np.shape(value) for _, value in trees.leaves(output)]
+
+
+def _kinks(kind: str, names: tuple[str, ...], declared: Any) -> dict[str, float]:
+    """Return the declared derivative at a kink of each input named; see docs/rules.md."""
+    if declared is None:
+        return {}
+    if not isinstance(declared, Mapping):
+        raise ContractError(
+            f"gradcheck.{kind}: kinks= is {declared!r}; it takes the derivative at a kink by the name of the "
+            'input, as in kinks={"x": 0}'
+        )
+    for name, value in declared.items():
+        if name not in names:
+            raise ContractError(
+                f"gradcheck.{kind}: kinks= names {name!r}; the inputs are {', '.join(names)}"
+            )
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ContractError(
+                f"gradcheck.{kind}: kinks= gives {value!r} for {name}; it takes a number, the derivative of "
+                "the output at a kink"
+            )
+    return {name: float(value) for name, value in declared.items()}
 
 
 def _parameters(kind: str, forward: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:

@@ -5,6 +5,7 @@ Law: the pullback of the rule at x maps the cotangent u to the gradient of <u, f
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from gradcheck.checks.tally import Tally
 from gradcheck.diagnosis import explain
 from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence
+from gradcheck.oracles.precision import coarsest_epsilon
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Decision, Judgement, OutputSize, Profile, Verdict, decide, worst
 
@@ -57,10 +59,7 @@ class GradientCheck:
             dict.fromkeys(reason for item in judgements.values() for reason in item.reasons)
         )
         notes = tuple(
-            f"the gradient of {variable.path} is right on paper, and loses digits in float64 that "
-            "the true derivative keeps"
-            for variable in compared
-            if np.any(judgements[variable.path].inaccurate)
+            note for variable in compared for note in _remarks(variable, judgements[variable.path])
         )
         return Examination(verdict, tuple(findings), judgements, tuple(evidence), notes, reasons)
 
@@ -127,7 +126,7 @@ class GradientCheck:
         )
 
 
-INACCURATE = "right on paper, inaccurate in float64: the backward loses digits that the truth keeps"
+INACCURATE = "right on paper, inaccurate as it runs: the backward loses digits that the truth keeps"
 
 REASONS_TOLD = 3
 """How many reasons for undecided entries a sentence carries; the report lists them all."""
@@ -158,10 +157,29 @@ def output_size(claim: Claim) -> OutputSize:
         ]
         contraction = sum(float(np.sum(cotangent * out)) for cotangent, out in pairs)
         cotangent = sum(float(np.sum(cotangent)) for cotangent, _ in pairs)
+    claims = [variable.claimed for variable in claim.variables]
     return OutputSize(
         contraction if np.isfinite(contraction) else 0.0,
         cotangent if np.isfinite(cotangent) else 0.0,
+        coarsest_epsilon(claim.point.inputs, claim.point.cotangent, claim.output, claims),
     )
+
+
+def _remarks(variable: Variable, judgement: Judgement) -> list[str]:
+    """Say what is worth saying of a gradient that is not wrong."""
+    assert variable.claimed is not None
+    found = []
+    if np.any(judgement.inaccurate):
+        dtype = np.result_type(variable.claimed, variable.value)
+        more = f"{math.ceil(judgement.digits_lost)} more" if judgement.digits_lost > 0.5 else "more"
+        digits = "digit" if more == "1 more" else "digits"
+        found.append(
+            f"the gradient of {variable.path} is right on paper, and loses {more} {digits} in {dtype} "
+            "than the true derivative does"
+        )
+    if np.any(judgement.subgradient):
+        found.append(f"the gradient of {variable.path} passes as a subgradient at kinks")
+    return found
 
 
 def _verdict(judgement: Judgement) -> Verdict:

@@ -96,7 +96,7 @@ def estimate_derivative(
     *,
     scale: float = 1.0,
     limits: tuple[float, float] = (-math.inf, math.inf),
-    rounding: float | Callable[[float], float] | None = None,
+    rounding: float | Callable[[], float] | None = None,
     same_cell: Callable[[float], bool] | None = None,
     finest: float | None = None,
     target: float | None = None,
@@ -112,10 +112,10 @@ def estimate_derivative(
         scale: the size of t at which f may change by its own order; the first window is 0.03 of it.
         limits: the open interval of t inside the declared domain; f is called nowhere else. An end
             at 0 asks for the derivative from the other side.
-        rounding: the absolute rounding error of one value of f, or a function of t that gives it;
-            None where it is not known: then that of float64, relative to |f|. Give it where f is a
-            difference that cancels, or f may be constant for its low precision; other noise
-            is recognised in any case.
+        rounding: the absolute rounding error of one value of f, or a function that gives it once
+            the values of a window are known; None where it is not known: then that of float64,
+            relative to |f|. Give it where f is a difference that cancels, or f may be constant for
+            its low precision; other noise is recognised in any case.
         same_cell: whether f takes the same branches at t as at 0 (f itself is not called for it).
         finest: the least half window, in units of t; None for 64 roundings of `scale`. Where x + t d
             is rounded, t says less and less of the change of x: 64 roundings of x, over d, is right.
@@ -145,9 +145,8 @@ def estimate_derivative(
         calls += 1
         return float(f(t))
 
-    error = rounding(0.0) if callable(rounding) else rounding
     finest = FINEST * scale if finest is None else finest
-    search = WindowSearch(counted, scale, limits, error, same_cell, finest, target)
+    search = WindowSearch(counted, scale, limits, rounding, same_cell, finest, target)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)
 

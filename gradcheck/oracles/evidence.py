@@ -24,13 +24,18 @@ class Entries:
         bound: the oracle's bound on its own error in `true` (absolute); infinite where it cannot say.
         claimed: the claim as this oracle saw it (an oracle that works in wider precision
             evaluates the claim there too); None for the user's own numbers.
-        loss: what the claim may lose by its own rounding (absolute); None for the loss of float64.
+        loss: what the claim may lose by its own rounding (absolute); None for that of its precision.
+        spread: at a kink, half the distance of the slopes on both sides: any value within `spread`
+            of `true` is a subgradient (absolute); 0 elsewhere.
+        own_too: whether the user's own numbers are compared as well as `claimed`.
     """
 
     true: Array
     bound: Array
     claimed: Array | None = None
     loss: Array | None = None
+    spread: Array = field(default_factory=lambda: np.zeros(()))
+    own_too: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class WindowSearch:
     f: Callable[[float], float]
     scale: float
     limits: tuple[float, float]
-    rounding: float | None
+    rounding: float | Callable[[], float] | None
     same_cell: Callable[[float], bool] | None = None
     finest: float = 0.0
     target: float | None = None
@@ -255,7 +255,8 @@ class WindowSearch:
 
         The many small kinks of a wide layer look like noise from afar; inside they are gone.
         """
-        rounding = max(ROUNDING_UNIT * best.magnitude, self.rounding or 0.0)
+        known = self.rounding() if callable(self.rounding) else self.rounding
+        rounding = max(ROUNDING_UNIT * best.magnitude, known or 0.0)
         half = FACTOR * TELLING * rounding / best.bound if best.bound > 0 else best.half
         if half < best.half / FACTOR:
             window = self.visit(half)

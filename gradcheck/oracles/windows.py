@@ -119,12 +119,16 @@ class Window:
 
 
 def fit_window(
-    f: Callable[[float], float], low: float, high: float, rounding: float | None = None
+    f: Callable[[float], float],
+    low: float,
+    high: float,
+    rounding: float | Callable[[], float] | None = None,
 ) -> Window | None:
     """Fit the slope at 0 from twelve values of `f` on `[low, high]`; None if one is not finite.
 
-    `rounding` is the absolute rounding error of one value of f, where it is known; the values near
-    the ends are asked for first and the rest not at all once one is not finite.
+    `rounding` is the absolute rounding error of one value of f, where it is known, or a function that
+    gives it once the values are; those near the ends are asked for first and the rest not at all
+    once one is not finite.
 
     >>> import math
     >>> window = fit_window(math.sin, -0.03, 0.03)
@@ -137,6 +141,8 @@ def fit_window(
         values[node] = f(middle + half * float(_NODES[node]))
         if not math.isfinite(values[node]):
             return None
+    if callable(rounding):
+        rounding = rounding()
     magnitude = float(np.max(np.abs(values)))
     if magnitude == 0.0:
         return _zero_window(low, high, rounding)

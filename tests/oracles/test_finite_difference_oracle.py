@@ -76,12 +76,45 @@ def test_steps_stay_inside_the_declared_domain():
     assert np.all(np.abs(true - claimed) <= bound)
 
 
-def test_at_a_kink_nothing_is_said_and_the_reason_is_named():
+def test_at_a_kink_the_truth_is_the_interval_between_the_slopes_of_both_sides():
     rule = elementwise(lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float))
-    _, bound, _, evidence = entries(rule, [0.0, 1.0])
-    assert not np.isfinite(bound[0])
-    assert np.isfinite(bound[1])
-    assert "finite differences: " in evidence.reason
+    claim = claim_at(rule, Point((np.array([0.0, 1.0]),), np.array([2.0, 1.0])))
+    found = FiniteDifferences().examine(rule, claim, np.random.default_rng(0)).entries["x"]
+    assert found.true == pytest.approx([1.0, 1.0])
+    assert found.spread == pytest.approx([1.0, 0.0])
+    assert np.all(found.bound < 1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_layer_of_low_precision_is_differenced_in_float64_at_its_own_inputs(dtype):
+    x = RNG.normal(size=6).astype(dtype)
+    rule = gradcheck.vjp(
+        lambda x: np.tanh(x), lambda g, x: g * (1 - np.tanh(x) ** 2), inputs=lambda rng: (x,)
+    )
+    claim = claim_at(rule, Point((x,)))
+    found = FiniteDifferences().examine(rule, claim, np.random.default_rng(0)).entries["x"]
+    exact = 1 - np.tanh(x.astype(float)) ** 2
+    assert np.all(np.abs(found.true - exact) <= found.bound)
+    assert np.all(found.bound < 1e-8)
+    assert found.claimed == pytest.approx(exact, rel=1e-12)
+
+
+def test_a_forward_that_rounds_to_float32_itself_is_bounded_by_its_noise():
+    def forward(x):
+        return np.sin(x.astype(np.float32))
+
+    x = RNG.normal(size=3)
+    true, bound, _, _ = entries(elementwise(forward, np.cos), x)
+    assert np.all(np.abs(true - np.cos(x)) <= bound)
+    assert np.all(bound > 1e-9)
+
+
+def test_a_forward_of_which_two_runs_differ_is_left_alone_and_the_spread_is_told():
+    rng = np.random.default_rng(0)
+    rule = elementwise(lambda x: x * (rng.random(x.shape) < 0.5), lambda x: np.ones_like(x))
+    claim = claim_at(rule, Point((np.ones(8),)))
+    evidence = FiniteDifferences().examine(rule, claim, RNG)
+    assert "nondeterministic: two runs of the forward differ by" in evidence.abstention
 
 
 @pytest.mark.parametrize("gap", [1e-12, 3e-7, 1e-3])
