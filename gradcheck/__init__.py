@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gradcheck import strategies
     from gradcheck.adapters.gradient import gradient
     from gradcheck.adapters.jax_rule import jax_rule
+    from gradcheck.adapters.jvp import jvp
     from gradcheck.adapters.layer import layer
     from gradcheck.adapters.pair import pair
     from gradcheck.adapters.vjp import vjp
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "gradcheck.adapters.gradient": ["gradient"],
     "gradcheck.adapters.jax_rule": ["jax_rule"],
+    "gradcheck.adapters.jvp": ["jvp"],
     "gradcheck.adapters.layer": ["layer"],
     "gradcheck.adapters.pair": ["pair"],
     "gradcheck.adapters.vjp": ["vjp"],

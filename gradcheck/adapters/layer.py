@@ -13,11 +13,12 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.adapters.declaration import OPTIONS, declare
+from gradcheck.adapters.layer_gradients import gathered, gradient_reader
 from gradcheck.adapters.layer_sizes import dimensions_of_parameters, fixed_sizes, with_fixed_sizes
 from gradcheck.adapters.places import Place, places_of, snapshot
 from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
-from gradcheck.rules import Pullback, Rule, describe, has_variables
+from gradcheck.rules import Pullback, Rule, has_variables
 
 __all__ = ["layer"]
 
@@ -185,8 +186,8 @@ class _Layer:
         last = count + len(parameters)
         names = [ordered[:count], ordered[count:last], ordered[last:]]
         signature = _signature(self._title(), ordered)
-        sizes_of = (lambda inputs: {}) if dims is None else _sizes(signature, dims, free)
-        gradients = self._gradient_places(list(places))
+        sizes_of = (lambda _: {}) if dims is None else _sizes(signature, dims, free)
+        gradients = gradient_reader(self.grads, list(places))
 
         def prepared(inputs: tuple[Any, ...]) -> Any:
             made = self.made(
@@ -209,7 +210,7 @@ class _Layer:
                     ready.append(prepared(inputs))
                     self.run(ready[0], inputs[:count])
                 run = ready.pop()
-                return _gathered(self._back(run, cotangent), run, gradients, names[0], names[1])
+                return gathered(self._back(run, cotangent), run, gradients, names[0], names[1])
 
             return output, pullback
 
@@ -247,32 +248,6 @@ class _Layer:
     def _values(self, made: Any, places: Mapping[str, Place]) -> dict[str, Any]:
         return {name: snapshot(place.get(made)) for name, place in places.items()}
 
-    def _gradient_places(self, names: list[str]) -> Callable[[Any], dict[str, Any]] | None:
-        """Return how the gradients of the parameters are read from an object; None if returned."""
-        spec = self.grads
-        if spec is None:
-            return None
-        if callable(spec):
-            return lambda made: _by_name(spec(made), names)
-        if isinstance(spec, (list, tuple)):
-            if len(spec) != len(names):
-                raise ContractError(
-                    f"gradcheck.layer: grads names {len(spec)} places, params {len(names)}: "
-                    f"{', '.join(names)}; name them in the same order, or as a dict"
-                )
-            spec = dict(zip(names, spec, strict=True))
-        if isinstance(spec, dict):
-            unknown = [name for name in spec if name not in names]
-            if unknown:
-                raise ContractError(
-                    f"gradcheck.layer: grads names {unknown[0]!r}, which is none of the parameters "
-                    f"{', '.join(names)}"
-                )
-            places = {name: Place(path) for name, path in spec.items()}
-            return lambda made: {name: place.get(made) for name, place in places.items()}
-        place = Place(spec)
-        return lambda made: _by_name(place.get(made), names)
-
     def _input_names(self, example: Any, declared: Mapping[str, Any]) -> list[str]:
         """Return the names of the forward's inputs in its order."""
         function = (
@@ -280,8 +255,8 @@ class _Layer:
         )
         if function is None:
             raise RuleError(
-                f"{type(example).__name__} has no method {self.forward!r}; name the one that takes the inputs "
-                "with forward="
+                f"{type(example).__name__} has no method {self.forward!r}; name the one that takes the "
+                "inputs with forward="
             )
         if isinstance(self.backward, str) and not hasattr(example, self.backward):
             raise RuleError(
@@ -344,8 +319,8 @@ def _signature(title: str, names: list[str]) -> Callable[..., Any]:
         forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     except ValueError as error:
         raise ContractError(
-            f"gradcheck.layer: an input and a parameter have a name that is taken or no name at all ({error}); "
-            "give the parameters names: params={'w': 'linear.weight'}"
+            f"gradcheck.layer: an input and a parameter have a name that is taken or no name at "
+            f"all ({error}); give the parameters names: params={'w': 'linear.weight'}"
         ) from error
     forward.__name__ = title
     return forward
@@ -356,7 +331,7 @@ def _sizes(
 ) -> Callable[[tuple[Any, ...]], dict[str, int]]:
     """Return how the sizes that `make` takes are read from the inputs."""
     if not free:
-        return lambda inputs: {}
+        return lambda _: {}
     contract = make_contract(signature, {}, dims=dims)
     unknown = [name for name in free if name not in contract.problem.names]
     if unknown:
@@ -370,61 +345,6 @@ def _sizes(
         return {name: sizes[name] for name in free}
 
     return sizes_of
-
-
-def _gathered(
-    raw: Any,
-    made: Any,
-    gradients: Callable[[Any], dict[str, Any]] | None,
-    inputs: list[str],
-    parameters: list[str],
-) -> Any:
-    """Join what the backward returned with the gradients that it left in the layer, by name."""
-    if gradients is None:
-        if isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], dict):
-            if set(raw[1]) <= set(parameters):
-                return {**_returned(raw[0], inputs), **raw[1]}
-        return raw
-    left = gradients(made)
-    return {**_returned(raw, inputs), **{name: left[name] for name in left if name in parameters}}
-
-
-def _returned(raw: Any, names: list[str]) -> dict[str, Any]:
-    if isinstance(raw, dict):
-        return raw
-    if len(names) == 1 and not (isinstance(raw, (tuple, list)) and len(raw) == 1):
-        return {names[0]: raw}
-    if isinstance(raw, (tuple, list)) and len(raw) == len(names):
-        return dict(zip(names, raw, strict=True))
-    if raw is None:
-        return {}
-    raise RuleError(
-        f"the backward returned {describe(raw)} for the {len(names)} inputs {', '.join(names)} of the forward; "
-        "grads= says that the gradients of parameters lie in the layer, so return one for each input"
-    )
-
-
-def _by_name(found: Any, names: list[str]) -> dict[str, Any]:
-    """Read the gradient of each parameter from a dict, a list in their order, or an object."""
-    if isinstance(found, (list, tuple)):
-        if len(names) == 1 and len(found) != 1:
-            return {names[0]: found}
-        if len(found) == len(names):
-            return dict(zip(names, found, strict=True))
-        raise RuleError(f"grads= holds {len(found)} gradients, params= {len(names)} parameters")
-    if isinstance(found, dict):
-        by_name = {str(key): value for key, value in found.items()}
-    elif trees.is_variable(found) or found is None:
-        return dict.fromkeys(names, found) if len(names) == 1 else {}
-    else:
-        by_name = vars(found)
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise RuleError(
-            f"grads= holds no {missing[0]!r} after the backward, only {', '.join(by_name) or 'nothing'}; a parameter "
-            "without a gradient is left out of params= by naming the others: params={'w': 'params.w'}"
-        )
-    return {name: by_name[name] for name in names}
 
 
 def _moved(value: Any, rng: np.random.Generator) -> Any:

@@ -59,8 +59,9 @@ def dimensions_of_parameters(
         except Exception as error:
             given = ", ".join(f"{name}={size}" for name, size in sizes.items())
             raise ContractError(
-                f"gradcheck.layer: make({given}) raised {type(error).__name__}: {error}; it is called so to learn "
-                f"the dimensions of {', '.join(wanted)}: declare them by keyword, such as {wanted[0]}='D M'"
+                f"gradcheck.layer: make({given}) raised {type(error).__name__}: {error}; it is called so to "
+                f"learn the dimensions of {', '.join(wanted)}: declare them by keyword, such as "
+                f"{wanted[0]}='D M'"
             ) from error
     found: dict[str, Any] = {}
     for name, given in declared.items():
@@ -107,7 +108,8 @@ def _dimensions(
                 candidates.append(f"{one}*{two}")
         if len(candidates) != 1:
             raise ContractError(
-                f"gradcheck.layer: the dimensions of {path} cannot be told from examples (it is {list(shape)} at "
+                f"gradcheck.layer: the dimensions of {path} cannot be told from examples (it is "
+                f"{list(shape)} at "
                 f"{', '.join(f'{n}={v}' for n, v in sizes.items()) or 'no sizes'}); declare them by keyword: "
                 f"{path.split('[')[0]}='D M'"
             )
@@ -169,8 +171,9 @@ def fixed_sizes(
                 if not any(runs({**working, name: other}) for other in tried if other != size)
             }
     raise RuleError(
-        f"the forward of {type(example).__name__} runs at no sizes of {', '.join(free) or 'its inputs'} that were "
-        f"tried ({type(last).__name__}: {last}); write its sizes as numbers, or let make take them: make(D)"
+        f"the forward of {type(example).__name__} runs at no sizes of {', '.join(free) or 'its inputs'} "
+        f"that were tried ({type(last).__name__}: {last}); write its sizes as numbers, or let make "
+        "take them: make(D)"
     ) from last
 
 

@@ -144,8 +144,9 @@ def _filled(current: Any, value: Any) -> Any:
         return type(current)(*parts) if hasattr(current, "_fields") else tuple(parts)
     if not trees.is_variable(value):
         return current
-    if type(current) is type(value) and current.shape == value.shape != ():
-        if current.dtype == value.dtype and current.flags.writeable:
-            current[...] = value
-            return current
-    return value
+    if type(current) is not type(value) or current.shape != value.shape or not current.shape:
+        return value
+    if current.dtype != value.dtype or not current.flags.writeable:
+        return value
+    current[...] = value
+    return current
