@@ -108,6 +108,6 @@ def _by_name(found: Any, names: list[str]) -> dict[str, Any]:
         raise RuleError(
             f"grads= holds no {missing[0]!r} after the backward, only {', '.join(by_name) or 'nothing'}; a "
             "parameter without a gradient is left out of params= by naming the others: "
-            f"params={'w': 'params.w'}"
+            "params={'w': 'params.w'}"
         )
     return {name: by_name[name] for name in names}
