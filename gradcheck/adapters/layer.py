@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import trees
+from gradcheck.adapters.beside import drawn_beside
 from gradcheck.adapters.declaration import OPTIONS, declare
 from gradcheck.adapters.layer_gradients import gathered, gradient_reader
 from gradcheck.adapters.layer_sizes import dimensions_of_parameters, fixed_sizes, with_fixed_sizes
@@ -21,10 +21,6 @@ from gradcheck.errors import ContractError, RuleError
 from gradcheck.rules import Pullback, Rule, has_variables
 
 __all__ = ["layer"]
-
-AWAY = 0.3
-"""How far parameters are moved from their initial values where `inputs=` draws the rest, relative to
-each number, or to 1 for a zero: gamma = 1 and beta = 0 hide the faults that they multiply."""
 
 
 def layer(
@@ -127,7 +123,12 @@ class _Layer:
         inputs = {name: dims[name] for name in dims if name not in places}
         names = self._input_names(example, inputs)
         if not free:
-            fixed = fixed_sizes(lambda x: self.run(self.made(arguments), x), inputs, names, example)
+            fixed = fixed_sizes(
+                lambda x: self.run(self.made(sample), x),
+                {name: inputs[name] for name in names if name in inputs},
+                self._title(),
+                vars(example),
+            )
             dims = {name: with_fixed_sizes(value, fixed) for name, value in dims.items()}
             inputs = {name: dims[name] for name in inputs}
         shapes = dimensions_of_parameters(
@@ -160,16 +161,7 @@ class _Layer:
         initial = self._values(example, places)
         kept = {name: value for name, value in initial.items() if has_variables(value)}
 
-        def completed(inputs: Any, rng: np.random.Generator) -> Any:
-            if not isinstance(inputs, (tuple, list)) or len(inputs) != len(names):
-                return inputs
-            return (*inputs, *(_moved(value, rng) for value in kept.values()))
-
-        own = dict(options)
-        if (draw := options.get("inputs")) is not None:
-            own["inputs"] = lambda rng: completed(draw(rng), rng)
-        else:
-            own["points"] = _with_seed(options["points"], completed)
+        own = drawn_beside(options, len(names), kept)
         return self._declared([*names, *kept], len(names), list(kept), places, [], own)
 
     def _declared(
@@ -345,27 +337,6 @@ def _sizes(
         return {name: sizes[name] for name in free}
 
     return sizes_of
-
-
-def _moved(value: Any, rng: np.random.Generator) -> Any:
-    """Return the arrays of a tree away from where they are."""
-
-    def moved(leaf: Any) -> Any:
-        if not trees.is_variable(leaf):
-            return leaf
-        size = np.where(leaf == 0, 1.0, np.abs(leaf))
-        return np.asarray(leaf + AWAY * size * rng.normal(size=leaf.shape), leaf.dtype)
-
-    return trees.map_leaves(moved, value)
-
-
-def _with_seed(points: Any, complete: Callable[[Any, np.random.Generator], Any]) -> Any:
-    from hypothesis import strategies as st
-
-    seeds = st.integers(0, 2**32 - 1)
-    return st.tuples(points, seeds).map(
-        lambda drawn: complete(drawn[0], np.random.default_rng(drawn[1]))
-    )
 
 
 @contextmanager

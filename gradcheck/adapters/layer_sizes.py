@@ -120,25 +120,23 @@ def _dimensions(
 def fixed_sizes(
     run: Callable[[tuple[Any, ...]], Any],
     declared: Mapping[str, Any],
-    names: list[str],
-    example: Any,
+    title: str,
+    holds: Mapping[str, Any],
 ) -> dict[str, int]:
     """Return the dimensions of the inputs at which alone a layer runs that takes no sizes.
 
     Args:
         run: the forward of a new layer at given inputs.
-        declared: the dimensions or domain of each input, by name.
-        names: the inputs, in the order of the forward.
-        example: a layer; the sizes of its arrays are tried first.
+        declared: the dimensions or domain of each input by name, in the order of the forward.
+        title: what messages call the layer.
+        holds: what the layer holds; the sizes of its arrays are tried first.
 
     Raises:
         RuleError: the forward runs at no sizes that were tried.
     """
-    contract = make_contract(
-        _open_ended, {name: declared[name] for name in names if name in declared}
-    )
+    contract = make_contract(_open_ended, declared)
     free = contract.problem.names
-    tried = tuple(dict.fromkeys([*_sizes_within(example), *TRIED]))
+    tried = tuple(dict.fromkeys([*_sizes_within(holds), *TRIED]))
     last: Exception | None = None
 
     def runs(sizes: Mapping[str, int]) -> bool:
@@ -171,7 +169,7 @@ def fixed_sizes(
                 if not any(runs({**working, name: other}) for other in tried if other != size)
             }
     raise RuleError(
-        f"the forward of {type(example).__name__} runs at no sizes of {', '.join(free) or 'its inputs'} "
+        f"the forward of {title} runs at no sizes of {', '.join(free) or 'its inputs'} "
         f"that were tried ({type(last).__name__}: {last}); write its sizes as numbers, or let make "
         "take them: make(D)"
     ) from last
@@ -194,11 +192,10 @@ def _numbered(text: str, fixed: Mapping[str, int]) -> str:
     return re.sub(r"[A-Za-z_]\w*", lambda name: str(fixed.get(name.group(), name.group())), text)
 
 
-def _sizes_within(example: Any) -> list[int]:
-    """List the sizes of the arrays that an object and the containers in it hold."""
-    found = trees.leaves(list(vars(example).values()) if hasattr(example, "__dict__") else [])
-    shapes = [leaf.shape for _, leaf in found if isinstance(leaf, np.ndarray)]
-    return [size for shape in shapes for size in shape if size > 1]
+def _sizes_within(holds: Mapping[str, Any]) -> list[int]:
+    """List the sizes of the arrays in a tree of what a layer holds."""
+    shapes = [getattr(leaf, "shape", ()) for _, leaf in trees.leaves(dict(holds))]
+    return [int(size) for shape in shapes if isinstance(shape, tuple) for size in shape if size > 1]
 
 
 def _open_ended(*inputs: Any) -> Any:
