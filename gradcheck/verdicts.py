@@ -180,7 +180,9 @@ def decide(
     are off by more than the power, and inaccurate if they lose more than the true program does. In
     less than float64, where nobody has seen the claim on paper, such an entry is undecided.
 
-    At a kink the truth is an interval, and a claim inside is right *as a subgradient*. Where the true
+    At a kink the truth is an interval, and a claim inside is right *as a subgradient*. A chain of several
+    kinks may claim what no side of the whole has (each relu its own 0): between nothing and the sum of
+    both sides it is undecided. Where the true
     value is exactly zero, as in the tail of a clipped function, a claim that a value of the cotangent's
     own size would absorb is undecided, not wrong.
     """
@@ -196,7 +198,7 @@ def decide(
     compared = np.array(claimed, dtype=np.result_type(claimed, np.float64))
     true = true.astype(compared.dtype)
     proven, on_paper, inaccurate, subgradient = (np.zeros(shape, bool) for _ in range(4))
-    digits_lost, magnitude = 0.0, np.zeros(shape)
+    digits_lost, magnitude, several_kinks = 0.0, np.zeros(shape), np.zeros(shape, bool)
     with np.errstate(all="ignore"):
         for entries in _comparisons(found):
             direct = entries.claimed is None
@@ -210,6 +212,9 @@ def decide(
             error = np.abs(seen - entries.true)
             error = np.where(error <= entries.spread, 0.0, error - entries.spread)
             outside = known & ~(error <= allowed) & ~((entries.true == 0) & (error <= absorbed))
+            mixed = outside & _explained_by_several_kinks(seen, entries, allowed)
+            outside &= ~mixed
+            several_kinks |= mixed
             scale = asked.scale(np.maximum(np.abs(entries.true), entries.spread), natural)
             inside = known & (error <= allowed) & (allowed <= asked.power * scale)
             if direct:
@@ -235,6 +240,8 @@ def decide(
             compared[finer | outside] = np.asarray(seen)[finer | outside]
         reasons = [item.reason for item, _ in found if item.reason]
         reasons += [f"{item.oracle}: {item.abstention}" for item in evidence if item.abstention]
+        if np.any(several_kinks):
+            reasons.append("several kinks meet at the point, and the claim mixes their sides")
         for one, other, excluded in _exclusions(found):
             decisions[excluded] = Decision.UNDECIDED
             reasons.append(
@@ -257,6 +264,20 @@ def decide(
         digits_lost=digits_lost,
         subgradient=subgradient & right,
     )
+
+
+def _explained_by_several_kinks(seen: Array, entries: Entries, allowed: Array) -> Array:
+    """Say where a claim at a kink lies between no side at all and both sides together.
+
+    Two units with their kinks at one point, one active on either side, have the slopes a and b; with
+    0 for both derivatives the chain rule gives 0, with 1 for both a + b, and neither lies between a and b.
+    """
+    sides = entries.true - entries.spread, entries.true + entries.spread
+    corners = [np.zeros_like(sides[0]), *sides, sides[0] + sides[1]]
+    within: Array = (seen >= np.minimum.reduce(corners) - allowed) & (
+        seen <= np.maximum.reduce(corners) + allowed
+    )
+    return within & (np.asarray(entries.spread) > 0)
 
 
 def _comparisons(found: Sequence[tuple[Evidence, Entries]]) -> list[Entries]:

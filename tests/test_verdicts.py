@@ -201,3 +201,12 @@ def test_a_claim_absorbed_by_rounding_where_the_truth_is_zero_is_undecided_and_n
     assert [Decision(d) for d in judgement.decisions] == [U, U, U]
     judgement = decide(X * 600, np.full(3, 1e-9), OutputSize(7e-218, 1.0), [true], "x", POWER)
     assert [Decision(d) for d in judgement.decisions] == [W, W, W]
+
+
+def test_what_several_kinks_at_one_point_explain_is_undecided_and_what_they_do_not_is_wrong():
+    """relu(w x) of two units with w of both signs has slopes of one sign at 0, and the chain rule claims 0."""
+    true, spread = np.array([-0.17, 0.5, 0.5]), np.array([0.002, 0.5, 0.5])
+    at_kink = Evidence("differences", {"x": Entries(true, np.full(3, 1e-13), spread=spread)})
+    judgement = decide(X, np.array([0.0, 0.0, 2.0]), OutputSize(1.0, 1.0), [at_kink], "x", POWER)
+    assert [Decision(d) for d in judgement.decisions] == [U, R, W]
+    assert any("several kinks meet" in reason for reason in judgement.reasons)

@@ -107,8 +107,15 @@ class Window:
         return self.bound / steepness if steepness > 0 else math.inf
 
     def with_tail(self, tail: float) -> Window:
-        """The same window, its bounds widened for a larger tail."""
-        factor = tail / self.tail
+        """The same window, its bounds widened for a larger tail.
+
+        A window whose own tail is lost to underflow says nothing beside a larger one.
+        """
+        if tail == self.tail:
+            return self
+        factor = tail / self.tail if self.tail > 0 else math.inf
+        if not math.isfinite(factor) or self.bound == 0:
+            return replace(self, tail=tail, bound=math.inf, level_bound=math.inf)
         return replace(
             self, tail=tail, bound=self.bound * factor, level_bound=self.level_bound * factor
         )
