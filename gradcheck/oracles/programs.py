@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
+from gradcheck.oracles.exact import Side
 from gradcheck.programs.inlining import inline_custom_rules
 from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
 from gradcheck.programs.tracing import Trace, validated_trace
@@ -27,8 +28,12 @@ CACHED_ARCHITECTURES = 64
 """Architectures whose programs are kept: enough for a rule with fixed shapes and some branches, and
 small beside what the search of random ones would otherwise pile up."""
 
+MOST_VAIN_TRACES = 5
+"""Points running at which a backward is traced in vain before its forward's program alone serves: at
+a tie the backward has no program, and a tenth of all points have ties."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Traced:
     """The programs of a rule, each a ClosedJaxpr over flat lists of arrays.
 
@@ -56,8 +61,33 @@ class Traced:
     def arguments(self, claim: Claim) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Return the arrays that `true` and `claimed` take at the claim's point."""
         inputs, cotangents = variables_of(claim.point.inputs), variables_of(claim.point.cotangent)
-        recorded = [*inputs, *cotangents] if self.claimed is not None and self.trace else inputs
-        return [*recorded, *cotangents], [*inputs, *cotangents]
+        arrays = [*inputs, *cotangents]
+        numbers, _ = self._numbers(len(inputs), len(cotangents))
+        return [arrays[number] for number in numbers], arrays
+
+    def sides(self, claim: Claim) -> tuple[Side, Side]:
+        """Return `true` and `claimed` as functions of [*inputs, *cotangents], gradients alone."""
+        inputs, cotangents = variables_of(claim.point.inputs), variables_of(claim.point.cotangent)
+        places = {variable.path: place for place, variable in enumerate(claim.variables)}
+        compared = [
+            (places[path], output)
+            for output, path in enumerate(self.paths)
+            if claim.variables[places[path]].comparable
+        ]
+        for_true, for_claimed = self._numbers(len(inputs), len(cotangents))
+        return (
+            Side(self.true, for_true, [place for place, _ in compared]),
+            Side(self.claimed, for_claimed, [output for _, output in compared]),
+        )
+
+    def _numbers(self, inputs: int, cotangents: int) -> tuple[list[int], list[int]]:
+        """Number the arrays among inputs and cotangents that `true` and `claimed` take.
+
+        A run that recorded the backward too had the cotangents among its inputs.
+        """
+        every = list(range(inputs + cotangents))
+        recorded = every if self.claimed is not None and self.trace else every[:inputs]
+        return [*recorded, *every[inputs:]], every
 
 
 class Programs:
@@ -75,7 +105,8 @@ class Programs:
         """
         if self._last is None or self._last[0] is not claim:
             try:
-                self._last = claim, self._find(rule, claim, rng)
+                with np.errstate(all="ignore"):  # as for the user's code wherever else it runs
+                    self._last = claim, self._find(rule, claim, rng)
             except Abstention as abstention:
                 self._last = claim, abstention
         found = self._last[1]
@@ -86,8 +117,13 @@ class Programs:
     def _find(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
         key = _architecture(claim)
         arguments = (claim.point.inputs, claim.point.cotangent)
-        for traced in self._kept.get(key, ()):
-            if traced.trace is None or _holds(traced, arguments):
+        kept = self._kept.get(key, [])
+        given_up = len(kept) >= MOST_VAIN_TRACES and all(
+            traced.claimed is None for traced in kept[-MOST_VAIN_TRACES:]
+        )
+        for traced in kept:
+            whole = traced.claimed is not None or given_up
+            if whole and (traced.trace is None or _holds(traced, arguments)):
                 self._kept.move_to_end(key)
                 return traced
         traced = _trace(rule, claim, rng)
