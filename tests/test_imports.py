@@ -54,6 +54,7 @@ HOUSE = [
     "rules",
     "adapters",
     "strategies",
+    "resolution",
     "oracles",
     "verdicts",
     "diagnosis",
