@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters.jvp import jvp
     from gradcheck.adapters.layer import layer
     from gradcheck.adapters.pair import pair
+    from gradcheck.adapters.torch_function import torch_function
     from gradcheck.adapters.vjp import vjp
     from gradcheck.checks.check import Finding
     from gradcheck.contracts import (
@@ -52,6 +53,7 @@ _HOMES = {
     "gradcheck.adapters.jvp": ["jvp"],
     "gradcheck.adapters.layer": ["layer"],
     "gradcheck.adapters.pair": ["pair"],
+    "gradcheck.adapters.torch_function": ["torch_function"],
     "gradcheck.adapters.vjp": ["vjp"],
     "gradcheck.checks.check": ["Finding"],
     "gradcheck.contracts": [

@@ -35,6 +35,11 @@ def new_seed() -> int:
     """Draw a seed for a run that was given none."""
     return secrets.randbits(SEED_BITS)
 
+NO_CERTIFICATE = (
+    "torch code is not traced: the verdict rests on torch's own autodiff and on finite differences, "
+    "and is no certificate"
+)
+
 
 def verify(
     rule: Rule,
@@ -76,9 +81,9 @@ def verify(
     settings = _profile(profile, examples)
     seed = new_seed() if seed is None else seed
     started = time.monotonic()
-    results, notes, reproduction = [], list[str](), ""
+    results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
     for item in select(checks):
-        bench = Bench(_oracles(trace, settings.power), settings, np.random.default_rng(seed))
+        bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
         outcome = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
         if outcome.failure is None:
             verdict, reason = item.conclude(outcome.tally, settings)
@@ -156,7 +161,7 @@ def verify_at(
     started = time.monotonic()
     results, reproduction = [], ""
     for item in select(checks):
-        bench = Bench(_oracles(trace, settings.power), settings, np.random.default_rng(seed))
+        bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
         tally = Tally()
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
@@ -171,9 +176,14 @@ def verify_at(
     return Report(rule.name, tuple(results), seed, seconds, (), reproduction)
 
 
-def _oracles(trace: bool, power: float) -> tuple[Oracle, ...]:
+def _oracles(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
     if not trace:
         return (FiniteDifferences(power),)
+    if rule.kind == "torch_function":
+        from gradcheck.oracles.torch_autodiff import DifferencesOfTorch, TorchAutodiff
+
+        autodiff = TorchAutodiff()
+        return autodiff, DifferencesOfTorch(FiniteDifferences(power), autodiff)
     programs = Programs()
     return Extended(programs), Autodiff(programs), FiniteDifferences(power)
 

@@ -1,0 +1,246 @@
+"""Running torch functions on NumPy arrays, and their derivatives by torch.
+
+The claimed derivative is what torch's engine gives, hand-written backwards and all. The true one is
+torch's own autodiff of the forwards: while it is computed every `torch.autograd.Function`, nested ones
+too, runs its forward as plain torch code with gradients enabled, and its backward is not used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.errors import Abstention, UsageError
+
+__all__ = ["autodiff", "backward", "imported_torch", "run", "to_arrays", "to_tensors"]
+
+Function = Callable[..., Any]
+
+
+def imported_torch() -> Any:
+    """Return the torch module.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError(
+            "gradcheck.torch_function needs torch; install it with: pip install 'gradcheck[torch]'"
+        ) from error
+    return torch
+
+
+def to_tensors(inputs: Any, device: str, *, tracked: bool = False) -> Any:
+    """Return a tree of arrays as tensors on a device; other leaves stay as they are.
+
+    Args:
+        inputs: the tree.
+        device: where the tensors lie.
+        tracked: whether those of real or complex numbers require gradients.
+    """
+    torch = imported_torch()
+
+    def tensor(leaf: Any) -> Any:
+        if not isinstance(leaf, (np.ndarray, np.generic)):
+            return leaf
+        found = torch.from_numpy(np.array(leaf, copy=True)).to(device)
+        return found.requires_grad_() if tracked and trees.is_variable(leaf) else found
+
+    return trees.map_leaves(tensor, inputs)
+
+
+def to_arrays(tree: Any) -> Any:
+    """Return a tree of tensors as arrays."""
+
+    def array(leaf: Any) -> Any:
+        return leaf.detach().resolve_conj().cpu().numpy() if hasattr(leaf, "detach") else leaf
+
+    return trees.map_leaves(array, tree)
+
+
+def run(function: Function, inputs: tuple[Any, ...], device: str) -> Any:
+    """Return the output of a torch function at arrays, as arrays.
+
+    Every run draws the same random numbers, so that dropout is one function.
+    """
+    torch = imported_torch()
+    with torch.no_grad(), _same_random_numbers(device):
+        return to_arrays(function(*to_tensors(inputs, device)))
+
+
+def backward(
+    function: Function, inputs: tuple[Any, ...], device: str, node_of: Any = None
+) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """Run a torch function, and return its output with the pullback of torch's engine.
+
+    The pullback returns one gradient for each real or complex array of the inputs in their order,
+    None where torch gives none.
+
+    Args:
+        function: from tensors to tensors.
+        inputs: trees of arrays.
+        device: where it runs.
+        node_of: a `torch.autograd.Function` that is all of `function`; its backward is then called
+            as it stands, for the engine would sum a gradient of the wrong shape to the right one.
+    """
+    torch = imported_torch()
+    tensors = to_tensors(inputs, device, tracked=True)
+    with torch.enable_grad(), _same_random_numbers(device):
+        # a function may write into its inputs, which no leaf of torch's graph allows
+        outputs = function(*(_cloned(value) for value in tensors))
+    leaves = [leaf for _, leaf in trees.leaves(tensors) if _is_tracked(leaf)]
+
+    def pullback(cotangent: Any) -> list[Any]:
+        seeds = [leaf for _, leaf in trees.leaves(to_tensors(cotangent, device))]
+        results = [leaf for _, leaf in trees.leaves(outputs)]
+        node = next((leaf.grad_fn for leaf in results if getattr(leaf, "grad_fn", None)), None)
+        with _same_random_numbers(device, skip=1):
+            if node_of is not None and node is not None and type(node) is node_of._backward_cls:
+                with torch.no_grad():
+                    found = node.apply(*seeds)
+                found = found if isinstance(found, (tuple, list)) else (found,)
+                own = trees.leaves(tuple(tensors))
+                kept = [
+                    value for (_, leaf), value in zip(own, found, strict=False) if _is_tracked(leaf)
+                ]
+                return [to_arrays(value) for value in kept]
+            pairs = [
+                (result, seed)
+                for result, seed in zip(results, seeds, strict=True)
+                if result.requires_grad
+            ]
+            if not pairs:
+                return [None] * len(leaves)
+            ends, weights = zip(*pairs, strict=True)
+            found = torch.autograd.grad(ends, leaves, weights, allow_unused=True, retain_graph=True)
+        return [None if value is None else to_arrays(value) for value in found]
+
+    return to_arrays(outputs), pullback
+
+
+def autodiff(
+    function: Function, inputs: tuple[Any, ...], cotangent: Any, device: str
+) -> Sequence[Any]:
+    """Return the gradients by torch's own autodiff of the forwards, one for each variable.
+
+    Raises:
+        Abstention: the forward cannot be run so, or leaves torch.
+    """
+    with _forwards_inlined():
+        try:
+            _, pullback = backward(function, inputs, device)
+            found = pullback(cotangent)
+        except Exception as error:
+            raise Abstention(
+                f"torch cannot differentiate the forward ({type(error).__name__}: {_first_line(error)})"
+            ) from error
+    if found and all(value is None for value in found):
+        raise Abstention("the forward leaves torch: nothing of its output depends on its inputs")
+    variables = [leaf for _, leaf in trees.leaves(inputs) if trees.is_variable(leaf)]
+    return [
+        np.zeros_like(value) if gradient is None else gradient
+        for value, gradient in zip(variables, found, strict=True)
+    ]
+
+
+class Context:
+    """What a forward sees as `ctx` while torch differentiates it: it keeps what it is told."""
+
+    def __init__(self, inputs: tuple[Any, ...]) -> None:
+        self.saved_tensors: tuple[Any, ...] = ()
+        self.needs_input_grad = tuple(getattr(value, "requires_grad", False) for value in inputs)
+        self.constant_outputs: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep the tensors, which no backward will ask for."""
+        self.saved_tensors = tensors
+
+    save_for_forward = save_for_backward
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Remember the outputs that the function declares to be constants."""
+        self.constant_outputs = tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """Accept what needs no care here: inputs are copies."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Accept what concerns a backward alone."""
+
+
+_PATCH = threading.RLock()
+
+
+@contextmanager
+def _forwards_inlined() -> Iterator[None]:
+    """Let every `torch.autograd.Function` run as its forward alone, for torch to differentiate.
+
+    `Function.apply` hands over to the class above it, also where the user's code holds on to
+    `apply` itself; there is no other place that all of them pass.
+    """
+    function = imported_torch().autograd.Function
+    parent = function.__mro__[1]
+    with _PATCH:
+        parent.apply = classmethod(_inlined)
+        try:
+            yield
+        finally:
+            del parent.apply
+
+
+def _inlined(cls: Any, *inputs: Any) -> Any:
+    function = imported_torch().autograd.Function
+    separate = cls.setup_context is not function.setup_context
+    context = Context(inputs)
+    output = cls.forward(*inputs) if separate else cls.forward(context, *inputs)
+    if separate:
+        cls.setup_context(context, inputs, output)
+    constants = {id(value) for value in context.constant_outputs}
+    if not constants:
+        return output
+    return trees.map_leaves(lambda leaf: leaf.detach() if id(leaf) in constants else leaf, output)
+
+
+@contextmanager
+def _same_random_numbers(device: str, skip: int = 0) -> Iterator[None]:
+    """Draw from a fixed state, another one for each `skip`, and put that of the program back."""
+    generators = _generators(device)
+    before = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(skip)
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
+
+
+def _generators(device: str) -> list[Any]:
+    """List the hidden generators of the CPU and of the device; `torch.manual_seed` reaches them all,
+    and formats the stack each time."""
+    torch = imported_torch()
+    found = [torch.default_generator]
+    place = torch.device(device)
+    if place.type == "cuda":
+        torch.cuda.init()
+        found.append(torch.cuda.default_generators[place.index or 0])
+    return found
+
+
+def _cloned(tree: Any) -> Any:
+    return trees.map_leaves(lambda leaf: leaf.clone() if hasattr(leaf, "clone") else leaf, tree)
+
+
+def _is_tracked(leaf: Any) -> bool:
+    return bool(getattr(leaf, "requires_grad", False))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
