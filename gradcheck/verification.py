@@ -35,6 +35,7 @@ def new_seed() -> int:
     """Draw a seed for a run that was given none."""
     return secrets.randbits(SEED_BITS)
 
+
 NO_CERTIFICATE = (
     "torch code is not traced: the verdict rests on torch's own autodiff and on finite differences, "
     "and is no certificate"

@@ -204,7 +204,7 @@ def test_a_claim_absorbed_by_rounding_where_the_truth_is_zero_is_undecided_and_n
 
 
 def test_what_several_kinks_at_one_point_explain_is_undecided_and_what_they_do_not_is_wrong():
-    """relu(w x) of two units with w of both signs has slopes of one sign at 0, and the chain rule claims 0."""
+    """relu(w x) of two units, w of both signs: slopes of one sign at 0, and the chain rule claims 0."""
     true, spread = np.array([-0.17, 0.5, 0.5]), np.array([0.002, 0.5, 0.5])
     at_kink = Evidence("differences", {"x": Entries(true, np.full(3, 1e-13), spread=spread)})
     judgement = decide(X, np.array([0.0, 0.0, 2.0]), OutputSize(1.0, 1.0), [at_kink], "x", POWER)

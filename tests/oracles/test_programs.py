@@ -104,6 +104,8 @@ def test_code_that_answers_with_jax_arrays_is_traced_by_jax():
 
 def test_tracing_leaks_no_warning_of_the_users_code_at_an_overflow():
     """Warnings are errors in this suite, and would make the tracer abstain."""
-    rule = rule_of(lambda x: 1 / (1 + np.exp(-x)), lambda g, x: g * np.exp(-x) / (1 + np.exp(-x)) ** 2)
+    rule = rule_of(
+        lambda x: 1 / (1 + np.exp(-x)), lambda g, x: g * np.exp(-x) / (1 + np.exp(-x)) ** 2
+    )
     claim = claim_at(rule, Point((np.array([-800.0, 1.0, 2.0]),)))
     assert Programs().at(rule, claim, RNG).claimed is not None
