@@ -16,6 +16,7 @@ from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.evidence import Oracle
+from gradcheck.oracles.exact_oracle import Exact
 from gradcheck.oracles.extended import Extended
 from gradcheck.oracles.finite_differences import FiniteDifferences
 from gradcheck.oracles.programs import Programs
@@ -186,7 +187,7 @@ def _oracles(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
         autodiff = TorchAutodiff()
         return autodiff, DifferencesOfTorch(FiniteDifferences(power), autodiff)
     programs = Programs()
-    return Extended(programs), Autodiff(programs), FiniteDifferences(power)
+    return Exact(programs), Extended(programs), Autodiff(programs), FiniteDifferences(power)
 
 
 def _failed(

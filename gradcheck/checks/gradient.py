@@ -104,6 +104,10 @@ class GradientCheck:
             f"    claimed  {_number(claimed)}",
         ]
         for item in evidence:
+            if item.proof is not None:
+                if item.proof.differs == variable.path:
+                    lines.append(f"    {item.proof.reason} ({item.oracle})")
+                continue
             entries = item.entries.get(variable.path)
             if entries is None or not np.isfinite(entries.bound[index]):
                 lines.append(f"    cannot tell: {item.abstention or item.reason} ({item.oracle})")

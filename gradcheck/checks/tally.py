@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck import trees
+from gradcheck.oracles.evidence import Proof
 from gradcheck.rules import Point
 from gradcheck.verdicts import Decision, Judgement
 
@@ -35,6 +36,10 @@ class Tally:
             scale: no error above it could have passed.
         reasons: why entries or points stayed undecided, with how often.
         notes: remarks of the check.
+        oracles: the points at which each oracle gave numbers.
+        cells: what is proven on each cell that a point lay in.
+        without_cell: why points have no cell that is known, with how often.
+        boundaries: points on the boundary of cells, of which nothing is proven.
     """
 
     points: int = 0
@@ -48,6 +53,32 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     oracles: Counter[str] = field(default_factory=Counter)
+    cells: dict[str, Proof] = field(default_factory=dict)
+    without_cell: Counter[str] = field(default_factory=Counter)
+    boundaries: int = 0
+
+    @property
+    def certified_cells(self) -> list[Proof]:
+        """The cells on which all gradients compared are proven."""
+        return [proof for proof in self.cells.values() if proof.certificate]
+
+    @property
+    def certified(self) -> bool:
+        """Whether every point lay in a cell on which all is proven, or between two cells."""
+        return bool(self.cells) and not self.uncertified
+
+    @property
+    def uncertified(self) -> Counter[str]:
+        """Why there is no certificate, with the number of points or cells."""
+        reasons = Counter(proof.reason for proof in self.cells.values() if not proof.certificate)
+        return reasons + self.without_cell
+
+    @property
+    def falsehood(self) -> float:
+        """The probability that any of the certificates is false, at most: the sum of theirs."""
+        return sum(
+            proof.certificate.probability for proof in self.cells.values() if proof.certificate
+        )
 
     def add(self, point: Point, examination: Examination) -> None:
         """Count one examined point."""
@@ -56,6 +87,9 @@ class Tally:
         self.reasons.update(examination.reasons)
         self.notes.update(examination.notes)
         self.oracles.update(item.oracle for item in examination.evidence if item.entries)
+        for item in examination.evidence:
+            if item.proof is not None:
+                self._add_proof(item.proof)
         complete: dict[str, bool] = {}
         for path, judgement in examination.judgements.items():
             whole = self._add_judgement(judgement)
@@ -63,6 +97,14 @@ class Tally:
             complete[name] = whole and complete.get(name, True)
         self.seen.update(complete)
         self.decided.update(name for name, whole in complete.items() if whole)
+
+    def _add_proof(self, proof: Proof) -> None:
+        if proof.on_boundary:
+            self.boundaries += 1
+        elif proof.cell is None:
+            self.without_cell[proof.reason] += 1
+        else:
+            self.cells[proof.cell] = proof
 
     def _add_judgement(self, judgement: Judgement) -> bool:
         for decision in Decision:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.rules import Claim, Rule
 
-__all__ = ["Entries", "Evidence", "Oracle"]
+if TYPE_CHECKING:
+    from gradcheck.oracles.exact import Certificate
+
+__all__ = ["Entries", "Evidence", "Oracle", "Proof"]
 
 Array = NDArray[Any]
 
@@ -39,6 +42,28 @@ class Entries:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """Whether all claimed gradients are proven on the cell of a point.
+
+    Attributes:
+        cell: the same for all points of one branch pattern of one program, and for no others; None
+            where the point lies in none or none is known.
+        names: what decided the pattern, each as `kind at path:line: outcome`.
+        certificate: the proof, or None.
+        reason: why there is no certificate, else empty.
+        differs: the path of a gradient that is another function there, else empty.
+        on_boundary: whether the point is a tie, which lies in no cell.
+    """
+
+    cell: str | None = None
+    names: tuple[str, ...] = ()
+    certificate: Certificate | None = None
+    reason: str = ""
+    differs: str = ""
+    on_boundary: bool = False
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One oracle's answer at one point: entries by the variable's path, or the reason for none.
 
@@ -48,6 +73,7 @@ class Evidence:
         abstention: why it says nothing at all, else None.
         reason: why some entries have an infinite bound, else empty.
         evaluations: how often it ran the user's forward.
+        proof: what is proven at the point, of an oracle that proves.
     """
 
     oracle: str
@@ -55,6 +81,7 @@ class Evidence:
     abstention: str | None = None
     reason: str = ""
     evaluations: int = 0
+    proof: Proof | None = None
 
 
 class Oracle(Protocol):

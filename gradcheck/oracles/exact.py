@@ -23,7 +23,7 @@ from gradcheck.programs.arithmetics.modular import Q
 from gradcheck.programs.arithmetics.residues import Redraw, Residue
 from gradcheck.programs.evaluation import Decision, Steps, compile_afresh
 
-__all__ = ["Certificate", "Mismatch", "Side", "prove_equal", "prove_sides_equal"]
+__all__ = ["Certificate", "Mismatch", "Side", "name_of", "prove_equal", "prove_sides_equal"]
 
 PROBABILITY = 1e-18
 """Largest probability that a certificate is false: those of a thousand cells, a thorough run's, are
@@ -80,7 +80,7 @@ class Certificate:
     @property
     def cell_names(self) -> tuple[str, ...]:
         """What decided the branch pattern: each decision's kind, source line and outcome."""
-        return tuple(_name(decision) for decision in self.cell)
+        return tuple(name_of(decision) for decision in self.cell)
 
     @property
     def on_a_boundary(self) -> bool:
@@ -179,7 +179,8 @@ def prove_sides_equal(
             return Certificate(risk**draws, draws, degree, tuple(cell), arithmetic.recognised)
 
 
-def _name(decision: Decision) -> str:
+def name_of(decision: Decision) -> str:
+    """Name a decision: its kind, source line and outcome."""
     where = f" at {decision.where}" if decision.where else ""
     outcome = np.asarray(decision.outcome)
     shown = outcome.astype(int) if outcome.dtype == bool else outcome

@@ -69,16 +69,17 @@ class Traced:
         """Return `true` and `claimed` as functions of [*inputs, *cotangents], gradients alone."""
         inputs, cotangents = variables_of(claim.point.inputs), variables_of(claim.point.cotangent)
         places = {variable.path: place for place, variable in enumerate(claim.variables)}
-        compared = [
-            (places[path], output)
-            for output, path in enumerate(self.paths)
-            if claim.variables[places[path]].comparable
-        ]
+        compared = self.compared(claim)
         for_true, for_claimed = self._numbers(len(inputs), len(cotangents))
         return (
-            Side(self.true, for_true, [place for place, _ in compared]),
-            Side(self.claimed, for_claimed, [output for _, output in compared]),
+            Side(self.true, for_true, [places[path] for path in compared]),
+            Side(self.claimed, for_claimed, [self.paths.index(path) for path in compared]),
         )
+
+    def compared(self, claim: Claim) -> list[str]:
+        """List the paths of the gradients that both sides give."""
+        comparable = {variable.path for variable in claim.variables if variable.comparable}
+        return [path for path in self.paths if path in comparable]
 
     def _numbers(self, inputs: int, cotangents: int) -> tuple[list[int], list[int]]:
         """Number the arrays among inputs and cotangents that `true` and `claimed` take.

@@ -34,6 +34,30 @@ class CheckResult:
     tally: Tally
 
     @property
+    def certified(self) -> bool:
+        """Whether the verdict is pass and every gradient is proven in every cell visited."""
+        return self.verdict is Verdict.PASS and self.tally.certified
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """What is proven exactly, and where; None for a check that compares no gradients.
+
+        `cells` are the branch patterns that points lay in, `certified_cells` those of them in which
+        all gradients are proven, `probability` bounds that any of these proofs is false, and
+        `boundary_points` lay between cells. `uncertified_because` has the reasons.
+        """
+        tally = self.tally
+        if not (tally.cells or tally.without_cell or tally.boundaries):
+            return None
+        return {
+            "cells": len(tally.cells),
+            "certified_cells": len(tally.certified_cells),
+            "probability": tally.falsehood,
+            "boundary_points": tally.boundaries,
+            "uncertified_because": dict(tally.uncertified),
+        }
+
+    @property
     def power(self) -> dict[str, Any]:
         """What the check looked at, and the smallest error that it would have seen.
 
@@ -85,7 +109,9 @@ class Report:
     @property
     def certified(self) -> bool:
         """Whether the verdict is pass and every gradient was proven exactly in every cell visited."""
-        return False
+        return self.verdict is Verdict.PASS and any(
+            check.certified for check in self.checks if check.certificate is not None
+        )
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -113,6 +139,7 @@ class Report:
                     "verdict": str(check.verdict),
                     "reason": check.reason,
                     "power": {key: _plain(value) for key, value in check.power.items()},
+                    "certificate": _certificate_as_dict(check),
                     "undecided_because": dict(check.tally.reasons),
                     "discarded_because": dict(check.tally.discarded),
                     "findings": [_finding_as_dict(finding) for finding in check.findings],
@@ -131,6 +158,17 @@ class Report:
         from gradcheck.reports.text import render
 
         return render(self)
+
+
+def _certificate_as_dict(check: CheckResult) -> dict[str, Any] | None:
+    """Return the certificate with its cells by name, each with whether it is certified."""
+    if check.certificate is None:
+        return None
+    branches = [
+        {"branches": list(proof.names), "certified": proof.certificate is not None}
+        for proof in check.tally.cells.values()
+    ]
+    return {**check.certificate, "visited": branches}
 
 
 def _finding_as_dict(finding: Finding) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from gradcheck.oracles.exact import PROBABILITY
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.verdicts import Verdict
 
@@ -40,8 +43,32 @@ def summary(check: CheckResult) -> str:
     return (
         f"{seen}, {_count(power['entries'], 'entry', 'entries')} ({power['undecided']} undecided): "
         f"agree to {power['digits']:.1f} digits, "
-        f"errors above {power['smallest_visible_error']:.0e} would show"
+        f"errors above {power['smallest_visible_error']:.0e} would show{_proven(check)}"
     )
+
+
+def _proven(check: CheckResult) -> str:
+    """Say how many cells are certified, and the first reason why not all are."""
+    certificate = check.certificate
+    if certificate is None or check.verdict is not Verdict.PASS:
+        return ""
+    cells, certified = certificate["cells"], certificate["certified_cells"]
+    probability = f"p < {_power_of_ten_above(certificate['probability'])}"
+    if check.certified:
+        return f"; certified in {_count(cells, 'cell')} ({probability})"
+    because = check.tally.uncertified.most_common(1)
+    why = because[0][0] if because else "every point was a kink or tie, between cells"
+    if certified:
+        return f"; certified in {certified} of {_count(cells, 'cell')} ({probability}): {why}"
+    return f"; no certificate: {why}"
+
+
+def _power_of_ten_above(probability: float) -> str:
+    return f"1e{math.ceil(math.log10(max(probability, PROBABILITY)) + ROOM)}"
+
+
+ROOM = 1e-9
+"""Added to an exponent before it is rounded up, so that p < 1e-18 is said of no p = 1e-18."""
 
 
 def _count(number: int, singular: str, plural: str = "") -> str:

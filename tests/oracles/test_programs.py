@@ -45,6 +45,20 @@ def test_a_trace_serves_every_point_of_its_shapes_at_which_its_guards_hold():
     assert at(rule, programs, np.array([1.0, 2.0])) is not first
 
 
+def winners_vjp(dout, x):
+    gradient = np.zeros_like(x)
+    for row in range(len(x)):
+        gradient[row, int(np.argmax(x[row]))] = dout[row]
+    return gradient
+
+
+def test_ties_where_the_backward_has_no_program_do_not_cost_the_next_point_its_own():
+    """No point near twenty ties takes all the branches that were taken at them."""
+    rule, programs = rule_of(lambda x: np.max(x, axis=1), winners_vjp), Programs()
+    assert at(rule, programs, np.zeros((20, 2))).claimed is None
+    assert at(rule, programs, np.arange(40.0).reshape(20, 2)).claimed is not None
+
+
 def test_the_reused_programs_give_the_gradient_of_the_new_point():
     rule, programs = rule_of(branching, branching_vjp), Programs()
     for x in ([1.0, 2.0, 3.0], [4.0, -5.0, 6.0], [-4.0, 5.0, 6.0]):
