@@ -108,7 +108,8 @@ PLAIN_STYLES = ("counting", "normal", "uniform")
 
 def numbers(rng: Generator, shape: tuple[int, ...], style: str, start: int = 1) -> Array:
     """Return real numbers in a style of `STYLES`; "counting" begins with `start`."""
-    return _counting(shape, start) if style == "counting" else RANDOM_STYLES[style](rng, shape)
+    drawn = _counting(shape, start) if style == "counting" else RANDOM_STYLES[style](rng, shape)
+    return np.asarray(drawn)  # of no axes, arithmetic gives a NumPy scalar
 
 
 def sample(
@@ -136,7 +137,7 @@ def sample(
             magnitude = np.abs(values)
             return np.asarray(np.where(magnitude > 0, magnitude, 1.0))
         case "complex":
-            return values + 1j * numbers(rng, shape, style, start + 1)
+            return np.asarray(values + 1j * numbers(rng, shape, style, start + 1))
         case "booleans":
             return np.asarray(_whole(domain, rng, shape, {}, style, start) == 1)
         case "one_hot":
@@ -161,7 +162,8 @@ def _whole(
     if not np.prod(shape):
         return np.zeros(shape, np.int64)
     if style == "counting":
-        return low + (np.arange(int(np.prod(shape))).reshape(shape) + start - 1) % (high - low)
+        counted = np.arange(int(np.prod(shape))).reshape(shape) + start - 1
+        return np.asarray(low + counted % (high - low))
     values = np.asarray(rng.integers(low, high, shape))
     if style in ("special", "integers"):
         values = np.where(

@@ -84,7 +84,7 @@ def cotangent(rng: np.random.Generator, output: Any, style: str, start: int = 1)
     else:
         result = numbers(rng, output.shape, style, start)
         if output.dtype.kind == "c":
-            result = result + 1j * numbers(rng, output.shape, style, start + 1)
+            result = np.asarray(result + 1j * numbers(rng, output.shape, style, start + 1))
     return _cast(result, output.dtype)
 
 

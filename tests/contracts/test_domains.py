@@ -140,6 +140,17 @@ def test_a_domain_that_makes_no_sense_is_refused(make: Any, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    "domain", [real(""), positive(""), complex(""), integers("", below=3), booleans("")], ids=str
+)
+def test_a_scalar_input_is_an_array_without_axes(domain: Domain, style: str) -> None:
+    """A NumPy scalar is no ndarray, and what wraps arrays in objects of its own refuses it."""
+    found = domain.sample(np.random.default_rng(0), {}, style)
+    assert type(found) is np.ndarray
+    assert found.shape == ()
+
+
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:
     with pytest.raises(
         UsageError, match="no style 'gaussian' of values; the styles are counting, normal"

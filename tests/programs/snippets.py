@@ -860,3 +860,43 @@ def own_reverse_mode(x):
     leaf = Value(x)
     ((leaf * leaf + leaf).tanh() * leaf).run()
     return leaf.grad
+
+
+# Objects of a library that wrap arrays, and memory made by the type itself
+
+
+class Wrapped:
+    """A value that asks, by NumPy's older protocol, that arrays leave their operators to it."""
+
+    __array_priority__ = 200
+
+    def __init__(self, data):
+        if not isinstance(data, np.ndarray):
+            raise TypeError(f"{type(data)} is no array")
+        self.data = data
+
+    def __rmul__(self, other):
+        return Wrapped(3 * other * self.data)
+
+    def __rsub__(self, other):
+        return Wrapped(other - 2 * self.data)
+
+
+@right
+def an_array_leaves_its_operators_to_what_has_the_higher_priority(x):
+    return (x * (x - Wrapped(x**2))).data
+
+
+@right
+def memory_made_by_the_type_ndarray(x):
+    room = np.ndarray((2, *x.shape), dtype=x.dtype)
+    for number in range(2):
+        room[number] = x ** (number + 1)
+    return room if isinstance(room, np.ndarray) else None
+
+
+@abstains("plain numbers")
+def memory_made_by_the_type_ndarray_over_a_buffer(x):
+    room = np.ndarray(x.shape, float, bytearray(8 * x.size))
+    room[...] = 2 * x
+    return room

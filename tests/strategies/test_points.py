@@ -200,6 +200,15 @@ def test_a_cotangent_has_the_precision_of_the_output_and_is_finite(
     assert np.all(np.isfinite(found))
 
 
+@pytest.mark.parametrize("style", COTANGENT_STYLES)
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_the_cotangent_of_a_scalar_is_an_array_without_axes(dtype: Any, style: str) -> None:
+    """A NumPy scalar is no ndarray, and a backward that asks for one would raise at some points."""
+    found = cotangent(np.random.default_rng(0), np.zeros((), dtype), style)
+    assert type(found) is np.ndarray
+    assert found.shape == ()
+
+
 def test_complex_cotangents_have_an_imaginary_part() -> None:
     found = cotangent(np.random.default_rng(0), np.zeros(2, complex), "counting")
     assert found.tolist() == [1 + 2j, 2 + 3j]

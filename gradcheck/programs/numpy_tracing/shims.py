@@ -57,6 +57,7 @@ def stand_ins(recorder: Recorder) -> dict[Any, Any]:
         np.full: functools.partial(_full, recorder),
         np.ndenumerate: _ndenumerate,
         np.broadcast: _broadcast,
+        np.ndarray: ArrayType(recorder),
         float: FloatType(recorder),
     }
     if ARRAY_CONVERTER is not None:
@@ -214,13 +215,45 @@ def _through(function: Callable[..., Any], twin: Callable[..., Any]) -> Callable
     return stand_in
 
 
-class FloatType:
-    """Passes for the type `float`, but keeps what depends on the inputs on the tape."""
+class TypeStandIn:
+    """Passes for a type, but for what calling it makes."""
 
-    dtype = np.dtype(float)
+    original: Any
+    """The type that it passes for."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, self.original)
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, self.original)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (self.original,)
+
+    def __or__(self, other: Any) -> Any:
+        return self.original | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.original
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self.original
+
+    def __hash__(self) -> int:
+        return hash(self.original)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+class FloatType(TypeStandIn):
+    """Passes for the type `float`, but keeps what depends on the inputs on the tape."""
+
+    original = float
+    dtype = np.dtype(float)
 
     def __call__(self, value: Any = 0.0) -> Any:
         if not isinstance(value, Traced) or self._recorder.is_constant(value):
@@ -228,29 +261,16 @@ class FloatType:
         scalar = value.item()
         return scalar if scalar.dtype == self.dtype else self._recorder.cast(scalar, self.dtype)
 
-    def __instancecheck__(self, value: Any) -> bool:
-        return isinstance(value, float)
 
-    def __subclasscheck__(self, subclass: type) -> bool:
-        return issubclass(subclass, float)
+class ArrayType(TypeStandIn):
+    """Passes for the type `np.ndarray`, whose call allocates memory as `np.empty` does."""
 
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (float,)
+    original = np.ndarray
 
-    def __or__(self, other: Any) -> Any:
-        return float | other
-
-    def __ror__(self, other: Any) -> Any:
-        return other | float
-
-    def __eq__(self, other: object) -> bool:
-        return other is self or other is float
-
-    def __hash__(self) -> int:
-        return hash(float)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(float, name)
+    def __call__(self, shape: Any, dtype: Any = float, *memory: Any, **settings: Any) -> Any:
+        if memory or settings.keys() - {"order"}:
+            return np.ndarray(shape, dtype, *memory, **settings)
+        return _empty(self._recorder, shape, dtype, **settings)
 
 
 class RandomSource:

@@ -62,9 +62,21 @@ class Buffer:
         self.snapshot: tuple[int, NDArray[Any]] | None = None
 
 
+def _takes_over(other: Any) -> bool:
+    """Say whether an array leaves `array + other` to `other`, by NEP 13 or by its older priority.
+
+    A priority is compared with that of an ndarray, 0.
+    """
+    missing = object()
+    protocol = getattr(other, "__array_ufunc__", missing)
+    if protocol is not missing:
+        return protocol is None
+    return bool(getattr(other, "__array_priority__", 0.0) > 0.0)
+
+
 def _binary(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def operation(self: Traced, other: Any) -> Any:
-        if getattr(other, "__array_ufunc__", self) is None:
+        if _takes_over(other):
             return NotImplemented
         return self.recorder.ufunc(ufunc, "__call__", (self, other), {})
 
@@ -73,7 +85,7 @@ def _binary(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
 
 def _reflected(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def operation(self: Traced, other: Any) -> Any:
-        if getattr(other, "__array_ufunc__", self) is None:
+        if _takes_over(other):
             return NotImplemented
         return self.recorder.ufunc(ufunc, "__call__", (other, self), {})
 
