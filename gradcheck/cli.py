@@ -7,6 +7,7 @@ Exit codes: 0 all rules pass, 1 a rule fails, 3 a usage, import or input error (
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def verify(
 ) -> int:
     """Verify every rule of each TARGET: a module, a .py file or a folder."""
     from gradcheck.checks import select
+    from gradcheck.checks.check import points_for
     from gradcheck.discovery import find_rules
     from gradcheck.errors import GradcheckError, UsageError
     from gradcheck.reports.files import require_writable, write
@@ -89,7 +91,9 @@ def verify(
     reports: list[Report] = []
     try:
         profile = profile_named(settings["profile"])
-        points = len(select(settings["checks"])) * (settings["examples"] or profile.examples)
+        if settings["examples"]:
+            profile = replace(profile, examples=settings["examples"])
+        points = sum(points_for(check, profile) for check in select(settings["checks"]))
         if report_file is not None:
             require_writable(report_file)
     except UsageError as error:

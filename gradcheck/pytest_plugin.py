@@ -62,14 +62,21 @@ class CheckItem(pytest.Item):
     parent: RuleCollector
 
     def runtest(self) -> None:
+        from gradcheck.errors import InconclusiveError
         from gradcheck.verification import check
 
-        report = check(
-            self.parent.rule,
-            checks=[self.name],
-            examples=self.config.getoption("--gradcheck-examples"),
-            seed=self.config.getoption("--gradcheck-seed"),
-        )
+        try:
+            report = check(
+                self.parent.rule,
+                checks=[self.name],
+                examples=self.config.getoption("--gradcheck-examples"),
+                seed=self.config.getoption("--gradcheck-seed"),
+            )
+        except InconclusiveError as error:
+            (result,) = error.report.checks
+            if result.applies:
+                raise
+            pytest.skip(result.reason)
         self.add_report_section("call", "gradcheck", str(report))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gradcheck import trees
-from gradcheck.checks.check import Bench, Check, Examination
+from gradcheck.checks.check import Bench, Check, Examination, points_for
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import RuleError
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Verdict
 
-__all__ = ["Outcome", "search"]
+__all__ = ["Outcome", "examine_all", "search"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ class Outcome:
     Attributes:
         tally: what all the points showed.
         failure: the smallest failing point with its examination, or None.
-        first: the examination of the first point, for checks that decide on one.
+        points: the points examined, in order, up to the first that failed.
         out_of_time: whether the time budget ended the search before all points were drawn.
     """
 
     tally: Tally
     failure: tuple[Point, Examination] | None
+    points: tuple[Point, ...]
     out_of_time: bool
 
 
@@ -53,7 +54,7 @@ def search(
     Args:
         rule: the rule.
         check: the check to examine at each point.
-        bench: the oracles and the profile, whose `examples` says how many points are drawn.
+        bench: the oracles and the profile; `points_for` says how many points are drawn.
         seed: the seed of the draw; the same seed draws the same points.
         time_budget: seconds after which no further point is examined; None for no limit.
         progress: called after each examined point.
@@ -64,18 +65,19 @@ def search(
     """
     import hypothesis
     from hypothesis import HealthCheck, Phase
-    from hypothesis.errors import Unsatisfiable
+    from hypothesis.errors import Flaky, Unsatisfiable
 
     from gradcheck.strategies import points
 
     tally = Tally()
+    examined: list[Point] = []
     smallest: list[tuple[Point, Examination]] = []
     started = time.monotonic()
     out_of_time = False
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=bench.profile.examples,
+        max_examples=points_for(check, bench.profile),
         database=None,
         deadline=None,
         derandomize=False,
@@ -92,6 +94,7 @@ def search(
             return
         examination = check.examine(rule, point, replace(bench, rng=_rng_at(seed, point)))
         if not smallest:
+            examined.append(point)
             tally.add(point, examination)
             progress()
         if examination.verdict is Verdict.FAIL:
@@ -100,14 +103,43 @@ def search(
 
     try:
         examine()
-    except _Failed:
+    except (_Failed, Flaky):  # flaky: code that draws random numbers fails not each time it is run
         pass
     except Unsatisfiable as error:
         raise RuleError(
             f"rule {rule.name!r}: no point could be drawn at which the forward runs and is finite"
             f"{_most_common(tally)}; give inputs=fn(rng) or domains that keep the forward's inputs valid"
         ) from error
-    return Outcome(tally, smallest[0] if smallest else None, out_of_time)
+    return Outcome(tally, smallest[0] if smallest else None, tuple(examined), out_of_time)
+
+
+def examine_all(
+    rule: Rule,
+    check: Check,
+    bench: Bench,
+    points: Sequence[Point],
+    *,
+    seed: int,
+    time_budget: float | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Examine points that another check's search has drawn, up to the first that fails.
+
+    Nothing is shrunk: where one fails, `search` with the same seed comes to the same point.
+    """
+    tally = Tally()
+    started = time.monotonic()
+    examined: list[Point] = []
+    for point in points:
+        if time_budget is not None and time.monotonic() - started > time_budget:
+            return Outcome(tally, None, tuple(examined), True)
+        examination = check.examine(rule, point, replace(bench, rng=_rng_at(seed, point)))
+        tally.add(point, examination)
+        examined.append(point)
+        progress()
+        if examination.verdict is Verdict.FAIL:
+            return Outcome(tally, (point, examination), tuple(examined), False)
+    return Outcome(tally, None, tuple(examined), False)
 
 
 def _most_common(tally: Tally) -> str:

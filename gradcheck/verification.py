@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks import select
-from gradcheck.checks.check import Bench, Check, Examination
+from gradcheck.checks.check import Bench, Check, Examination, points_for
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
@@ -23,7 +23,7 @@ from gradcheck.oracles.programs import Programs
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.reproduction import describe_case, reproduce
 from gradcheck.rules import Point, Rule
-from gradcheck.search import search
+from gradcheck.search import Outcome, examine_all, search
 from gradcheck.verdicts import Profile, Verdict, profile_named
 
 __all__ = ["check", "verify", "verify_at"]
@@ -58,7 +58,8 @@ def verify(
 
     Args:
         rule: made by `gradcheck.pair`, `gradcheck.vjp`, `gradcheck.gradient` and their kin.
-        examples: points drawn for each check; None for the profile's number.
+        examples: points drawn; None for the profile's number. `gradient` and `shapes` examine all of
+            them, a behaviour check a quarter.
         seed: the seed of the draw, printed in every report; None draws a new one.
         time_budget: seconds for each check, after which no further point is examined; None for no limit.
         trace: whether the forward may be traced for autodiff; without it, finite differences decide.
@@ -84,9 +85,11 @@ def verify(
     seed = new_seed() if seed is None else seed
     started = time.monotonic()
     results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
+    drawn: tuple[Point, ...] = ()
     for item in select(checks):
         bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
-        outcome = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
+        outcome = _outcome(rule, item, bench, drawn, seed, time_budget, progress)
+        drawn = max(drawn, outcome.points, key=len)
         if outcome.failure is None:
             verdict, reason = item.conclude(outcome.tally, settings)
             if outcome.out_of_time:
@@ -176,6 +179,31 @@ def verify_at(
         results.append(result)
     seconds = time.monotonic() - started
     return Report(rule.name, tuple(results), seed, seconds, (), reproduction)
+
+
+def _outcome(
+    rule: Rule,
+    item: Check,
+    bench: Bench,
+    drawn: Sequence[Point],
+    seed: int,
+    time_budget: float | None,
+    progress: Callable[[], None],
+) -> Outcome:
+    """Examine the points that are drawn already, if they are enough, and search where one fails.
+
+    To draw a point costs more than most checks do.
+    """
+    examined = None
+    points = drawn[: points_for(item, bench.profile)]
+    if len(points) == points_for(item, bench.profile):
+        examined = examine_all(
+            rule, item, bench, points, seed=seed, time_budget=time_budget, progress=progress
+        )
+        if examined.failure is None:
+            return examined
+    found = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
+    return examined if examined is not None and found.failure is None else found
 
 
 def _oracles(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from gradcheck.checks.check import Check
 from gradcheck.checks.gradient import GradientCheck
+from gradcheck.checks.linearity import LinearityCheck
 from gradcheck.checks.shapes import ShapesCheck
 from gradcheck.errors import UsageError
 
 __all__ = ["CHECKS", "select"]
 
-CHECKS: tuple[Check, ...] = (GradientCheck(), ShapesCheck())
+CHECKS: tuple[Check, ...] = (
+    GradientCheck(),
+    ShapesCheck(),
+    LinearityCheck(),
+)
 """Every check, in the order in which reports list them."""
 
 

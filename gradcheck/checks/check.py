@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from gradcheck.oracles.evidence import Evidence, Oracle
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Judgement, Profile, Verdict
 
-__all__ = ["Bench", "Check", "Examination", "Finding", "backward_raised"]
+__all__ = ["Bench", "Check", "Examination", "Finding", "backward_raised", "points_for"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Examination:
         evidence: what each oracle said.
         notes: what is worth saying though nothing is wrong.
         reasons: why something is undecided.
+        inapplicable: why the check has nothing to examine here, a clause; empty if it has.
     """
 
     verdict: Verdict
@@ -70,6 +72,7 @@ class Examination:
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    inapplicable: str = ""
 
 
 def backward_raised(check: str, error: BackwardError) -> Examination:
@@ -79,9 +82,18 @@ def backward_raised(check: str, error: BackwardError) -> Examination:
 
 
 class Check(Protocol):
-    """A law that a rule must obey."""
+    """A law that a rule must obey.
 
-    name: str
+    Attributes:
+        name: one word, as in `checks=["gradient"]`.
+        share: the part of the profile's points that the check examines.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def share(self) -> float: ...
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Examine the law at one point.
@@ -94,3 +106,8 @@ class Check(Protocol):
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Return the verdict on all points of a search in which none failed, with its reason."""
         ...
+
+
+def points_for(check: Check, profile: Profile) -> int:
+    """Return how many points of a run the check examines."""
+    return math.ceil(check.share * profile.examples)

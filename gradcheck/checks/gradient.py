@@ -28,6 +28,7 @@ class GradientCheck:
     """Every claimed entry is the true derivative, by every oracle that can say."""
 
     name = "gradient"
+    share = 1.0
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the claimed gradient with all oracles at one point, entry by entry."""

@@ -20,6 +20,7 @@ class ShapesCheck:
     """Every gradient has the dimensions of its input, and the output those of its contract."""
 
     name = "shapes"
+    share = 1.0
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the shapes at one point; no oracle is asked."""

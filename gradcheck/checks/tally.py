@@ -35,6 +35,7 @@ class Tally:
         visible: the largest smallest visible error of an entry that was decided right, relative to its
             scale: no error above it could have passed.
         reasons: why entries or points stayed undecided, with how often.
+        inapplicable: why the check had nothing to examine at points, with how often.
         notes: remarks of the check.
         oracles: the points at which each oracle gave numbers.
         cells: what is proven on each cell that a point lay in.
@@ -51,11 +52,17 @@ class Tally:
     agreement: float = 0.0
     visible: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
+    inapplicable: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     oracles: Counter[str] = field(default_factory=Counter)
     cells: dict[str, Proof] = field(default_factory=dict)
     without_cell: Counter[str] = field(default_factory=Counter)
     boundaries: int = 0
+
+    @property
+    def applies(self) -> bool:
+        """Whether the check had something to examine at any point."""
+        return not self.points or self.points > self.inapplicable.total()
 
     @property
     def certified_cells(self) -> list[Proof]:
@@ -86,6 +93,8 @@ class Tally:
         self.architectures.add(_architecture(point))
         self.reasons.update(examination.reasons)
         self.notes.update(examination.notes)
+        if examination.inapplicable:
+            self.inapplicable[examination.inapplicable] += 1
         self.oracles.update(item.oracle for item in examination.evidence if item.entries)
         for item in examination.evidence:
             if item.proof is not None:

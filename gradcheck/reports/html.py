@@ -44,7 +44,8 @@ def _section(report: Report) -> str:
 
 
 def _row(check: CheckResult) -> str:
+    verdict = check.verdict if check.applies else "n/a"
     return (
-        f'<tr><td class="{check.verdict}">{check.verdict}</td><td>{escape(check.name)}</td>'
+        f'<tr><td class="{verdict}">{verdict}</td><td>{escape(check.name)}</td>'
         f"<td>{escape(summary(check))}</td></tr>"
     )

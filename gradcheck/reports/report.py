@@ -22,7 +22,7 @@ class CheckResult:
     Attributes:
         name: the check's name.
         verdict: pass, fail or inconclusive.
-        reason: why the check is inconclusive, or was expected to fail; else empty.
+        reason: why the check is inconclusive, does not apply, or was expected to fail; else empty.
         findings: what is wrong, at the smallest failing point.
         tally: what all the points of the search showed.
     """
@@ -32,6 +32,11 @@ class CheckResult:
     reason: str
     findings: tuple[Finding, ...]
     tally: Tally
+
+    @property
+    def applies(self) -> bool:
+        """Whether the check had anything to examine in this rule."""
+        return self.verdict is not Verdict.PASS or self.tally.applies
 
     @property
     def certified(self) -> bool:
@@ -103,8 +108,8 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """Fail if a check fails, else inconclusive if one is (or there is none), else pass."""
-        return worst(check.verdict for check in self.checks)
+        """Fail if a check fails, else inconclusive if one is, or none applies; else pass."""
+        return worst(check.verdict for check in self.checks if check.applies)
 
     @property
     def certified(self) -> bool:
@@ -137,6 +142,7 @@ class Report:
                 {
                     "name": check.name,
                     "verdict": str(check.verdict),
+                    "applies": check.applies,
                     "reason": check.reason,
                     "power": {key: _plain(value) for key, value in check.power.items()},
                     "certificate": _certificate_as_dict(check),

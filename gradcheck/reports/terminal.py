@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.reports.report import Report
-from gradcheck.reports.text import MARKS, summary
+from gradcheck.reports.report import CheckResult, Report
+from gradcheck.reports.text import table
 from gradcheck.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ class Terminal:
                 yield item, lambda: progress.advance(task)
 
     def report(self, report: Report) -> None:
-        """Print one line per check, then what is wrong and how to see it again."""
-        for check in report.checks:
-            line = Text("  ").append(f"{MARKS[check.verdict]}", style=STYLES[check.verdict])
-            line.append(f"  {report.rule}::{check.name}  ").append(summary(check), style="dim")
+        """Print the lines of `text.table`, then what is wrong and how to see it again."""
+        for mark, verdict, names, detail in table(report):
+            line = Text("  ").append(mark, style=STYLES[verdict] if verdict else "dim")
+            line.append(f"  {report.rule}::{names}  ").append(detail, style="dim")
             self.console.print(line)
         for finding in report.findings:
             self.console.print(Text(f"\n{finding.message}"))
@@ -81,10 +82,12 @@ class Terminal:
             "visible",
         ):
             table.add_column(heading, justify="left" if heading == "check" else "right")
-        for name in dict.fromkeys(check.name for report in reports for check in report.checks):
-            powers = [
-                check.power for report in reports for check in report.checks if check.name == name
-            ]
+        results = [check for report in reports for check in report.checks]
+        counted = dict.fromkeys(
+            check.name for check in results if sum(check.tally.entries.values())
+        )
+        for name in counted:
+            powers = [check.power for check in results if check.name == name]
             digits = [power["digits"] for power in powers if power["digits"] is not None]
             visible = [
                 power["smallest_visible_error"]
@@ -103,7 +106,9 @@ class Terminal:
                 f"{max(visible):.0e}" if visible else "-",
             )
         self.console.print()
-        self.console.print(table)
+        if counted:
+            self.console.print(table)
+        self._print_counts([check for check in results if check.name not in counted])
         counts = {
             verdict: sum(report.verdict is verdict for report in reports) for verdict in Verdict
         }
@@ -121,6 +126,14 @@ class Terminal:
         seed = f"--seed {reports[0].seed} draws the same points"
         line.append(f" in {seconds:.1f} s, {seed}", style="dim")
         self.console.print(line)
+
+    def _print_counts(self, results: Sequence[CheckResult]) -> None:
+        """Print of how many rules each check that compares no entries ran, and of how many it did not."""
+        for applies, label in ((True, "ran"), (False, "do not apply")):
+            counts = Counter(check.name for check in results if check.applies is applies)
+            if counts:
+                words = ", ".join(f"{name} {count}" for name, count in counts.items())
+                self.console.print(Text(f"{label}: {words}", style="dim"))
 
     def error(self, message: str) -> None:
         """Print one sentence about something that cannot be used."""

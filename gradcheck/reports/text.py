@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from gradcheck.oracles.exact import PROBABILITY
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.verdicts import Verdict
 
-__all__ = ["render", "summary"]
+__all__ = ["MARKS", "render", "summary", "table"]
 
 MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "????"}
+NOT_APPLICABLE = "n/a "
 
 
 def render(report: Report) -> str:
     """Return the whole report as text."""
     lines = [f"{report.rule}: {report.verdict}"]
-    lines += [
-        f"  {MARKS[check.verdict]}  {check.name:<10} {summary(check)}" for check in report.checks
-    ]
+    lines += [f"  {line.mark}  {line.names:<8}  {line.detail}" for line in table(report)]
     for check in report.checks:
         for finding in check.findings:
             lines += ["", finding.message]
@@ -28,12 +29,52 @@ def render(report: Report) -> str:
     return "\n".join(lines)
 
 
+class Line(NamedTuple):
+    """One line of a report: its mark, the checks it is about, and what it says of them."""
+
+    mark: str
+    verdict: Verdict | None
+    names: str
+    detail: str
+
+
+def table(report: Report) -> list[Line]:
+    """Return one line for each check with something to tell, and one for all others of a kind.
+
+    The checks that passed and compared no numbers share a line, and those that do not apply.
+    """
+    quiet, idle, lines = [], [], []
+    for check in report.checks:
+        if not check.applies:
+            idle.append(check)
+        elif check.verdict is Verdict.PASS and not check.reason and check.power["digits"] is None:
+            quiet.append(check)
+        else:
+            lines.append(Line(MARKS[check.verdict], check.verdict, check.name, summary(check)))
+    if quiet:
+        names = ", ".join(check.name for check in quiet)
+        lines.append(Line(MARKS[Verdict.PASS], Verdict.PASS, names, _seen_together(quiet)))
+    if idle:
+        names = ", ".join(check.name for check in idle)
+        reasons = dict.fromkeys(check.reason for check in idle)
+        lines.append(Line(NOT_APPLICABLE, None, names, "; ".join(reasons)))
+    return lines
+
+
+def _seen_together(checks: Sequence[CheckResult]) -> str:
+    if len(checks) == 1:
+        return summary(checks[0])
+    points = sorted({check.power["points"] for check in checks})
+    most = _count(points[-1], "point")
+    return most if len(points) == 1 else f"{points[0]} to {most}"
+
+
 def summary(check: CheckResult) -> str:
     """Say in one line what a check compared, or why it could not."""
     power = check.power
     if check.verdict is Verdict.FAIL:
         return f"after {_count(power['points'], 'point')}"
-    if check.verdict is Verdict.INCONCLUSIVE:
+    if check.verdict is Verdict.INCONCLUSIVE or not check.applies:
         return check.reason
     seen = f"{_count(power['architectures'], 'architecture')}, {_count(power['points'], 'point')}"
     if check.reason:
