@@ -48,7 +48,7 @@ def sigmoid(z: Array) -> Array:
     """1 / (1 + exp(-z)), with full relative accuracy where it is close to 0."""
     xp = namespace(z)
     e = xp.exp(xp.minimum(z, SATURATION))
-    return e / (1 + e)
+    return xp.where(z < SATURATION, e / (1 + e), 1.0)
 
 
 def sigmoid_prime(z: Array) -> Array:
@@ -121,8 +121,8 @@ def gelu_prime(z: Array) -> Array:
 
 
 def _gelu_tanh(z: Array) -> Array:
-    r = _gelu_range(z)
-    return namespace(z).tanh(GELU_SCALE * r * (1 + GELU_CUBIC * r**2))
+    xp, r = namespace(z), _gelu_range(z)
+    return xp.where(r == z, xp.tanh(GELU_SCALE * r * (1 + GELU_CUBIC * r**2)), r / SATURATION)
 
 
 def _gelu_range(z: Array) -> Array:

@@ -69,6 +69,8 @@ class Certificate:
         degree: largest degree of a difference of outputs.
         cell: the decisions of both programs, in order; they name the branch pattern.
         constants: float constants of the programs, and the rationals that they were read as.
+        uninterpreted: the functions of which nothing was used but their derivatives and how they
+            are mirrored: the programs are equal for any others with these relations too.
     """
 
     probability: float
@@ -76,6 +78,7 @@ class Certificate:
     degree: int
     cell: tuple[Decision, ...]
     constants: dict[float, str]
+    uninterpreted: tuple[str, ...] = ()
 
     @property
     def cell_names(self) -> tuple[str, ...]:
@@ -149,7 +152,21 @@ def prove_sides_equal(
                 f"an input has {np.size(value)} entries, and exact evidence is for at most "
                 f"{MOST_ENTRIES}; smaller dimensions decide as much"
             )
-    arithmetic = FiniteField()
+    # What holds of unknown functions is the stronger and cheaper proof; exp's own laws come second.
+    unknown = FiniteField(uninterpreted=True)
+    found = _prove(side_a, side_b, unknown, point_inputs, rng)
+    if isinstance(found, Mismatch) and not INTERPRETED.isdisjoint(unknown.draw.names):
+        return _prove(side_a, side_b, FiniteField(), point_inputs, rng)
+    return found
+
+
+def _prove(
+    side_a: Side,
+    side_b: Side,
+    arithmetic: FiniteField,
+    point_inputs: Sequence[Any],
+    rng: np.random.Generator,
+) -> Certificate | Mismatch:
     sides = [
         (compile_afresh(side.program, arithmetic), side.arguments, side.outputs)
         for side in (side_a, side_b)
@@ -176,7 +193,20 @@ def prove_sides_equal(
                 f"the degree bound {degree} is too near to the prime to tell functions apart"
             )
         if risk**draws < PROBABILITY:
-            return Certificate(risk**draws, draws, degree, tuple(cell), arithmetic.recognised)
+            names = arithmetic.draw.names
+            unknown = names if arithmetic.uninterpreted else set(names) - {*INTERPRETED}
+            return Certificate(
+                risk**draws,
+                draws,
+                degree,
+                tuple(cell),
+                arithmetic.recognised,
+                tuple(sorted(unknown)),
+            )
+
+
+INTERPRETED = frozenset({"exp", "log", "logistic", "tanh"})
+"""Functions of which more is known than an uninterpreted field uses."""
 
 
 def name_of(decision: Decision) -> str:
@@ -226,7 +256,8 @@ def _degree(a: Any, b: Any) -> int:
     """Bound the degree of the difference's numerator."""
     if not isinstance(a, Residue) or not isinstance(b, Residue):
         return 0
-    (above, below), (other_above, other_below) = a.degree, b.degree
+    fractions = [min((x.degree[:2], x.degree[2:]), key=sum) for x in (a, b)]
+    (above, below), (other_above, other_below) = fractions
     return max(above + other_below, other_above + below, 1)
 
 
@@ -236,5 +267,5 @@ def _risk(arithmetic: FiniteField, degree: int) -> float:
     Each square root doubles the degree of the polynomial that must vanish (its norm), and waiting
     for a square doubles the probability of whatever happens.
     """
-    roots: int = 4 ** len(arithmetic.draw.radicands)
-    return (degree * roots + arithmetic.draw.collisions * roots) / Q
+    roots: float = 4.0 ** len(arithmetic.draw.radicands)
+    return (degree / Q + arithmetic.draw.coincidence) * roots

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -28,7 +29,10 @@ from gradcheck.oracles.exact import (
     name_of,
     prove_sides_equal,
 )
+from gradcheck.oracles.parting import parting
+from gradcheck.oracles.precision import coarsest_epsilon
 from gradcheck.oracles.programs import Programs, Traced
+from gradcheck.programs.arithmetics.cells import CELLS
 from gradcheck.programs.evaluation import Decision, evaluate, same_cell
 from gradcheck.rules import Claim, Rule
 
@@ -37,11 +41,10 @@ __all__ = ["Exact"]
 Array = NDArray[Any]
 
 MOST_ATTEMPTS = 3
-"""Points of one cell at which a proof is tried: what abstained or differed three times will again."""
+"""Points of one cell at which a proof is tried: what abstained three times will again."""
 
 TAME = 1.0
-"""The largest input of a point at which a proof is tried a second time: nothing of it overflows, or
-underflows to a 0 that stands for no function."""
+"""The largest input of a point at which a proof is tried a second time: nothing of it overflows."""
 
 
 class Exact:
@@ -55,34 +58,70 @@ class Exact:
         self._cells: WeakKeyDictionary[Traced, _Cells] = WeakKeyDictionary()
 
     def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
-        """Return whether the gradients are proven on the cell of the claim's point.
+        """Return whether all the gradients are proven on the cell of the claim's point.
 
-        A cell that was certified at another point is not proven again.
+        A cell that was certified at another point is not proven again. Where all gradients are empty
+        there is nothing to prove.
         """
+        compared = [variable for variable in claim.variables if variable.comparable]
+        if not any(variable.value.size for variable in compared):
+            return Evidence(self.name)
         try:
-            traced = self.programs.at(rule, claim, rng)
-            if traced.claimed is None:
-                raise Abstention(f"the backward could not be traced: {traced.reason}")
-            _, arrays = traced.arguments(claim)
-            largest = max((array.size for array in arrays), default=0)
-            if largest > MOST_ENTRIES:
-                raise Abstention(f"an array has {largest} entries, more than {MOST_ENTRIES}")
-            if traced not in self._cells:
-                self._cells[traced] = _Cells(next(self._numbers))
-            # The only cotangent of a scalar is the number 1, which is no variable.
-            constants = len(trees.leaves(claim.point.cotangent)) if rule.scalar else 0
-            problem = _Problem(*traced.sides(claim), arrays, constants)
-            proof = self._cells[traced].prove(problem, rng)
+            proof = self._prove(rule, claim, rng)
         except Abstention as abstention:
             proof = Proof(reason=str(abstention))
-        if proof.differs:
-            path = traced.compared(claim)[int(proof.differs)]
-            reason = f"the gradient of {path} is {NO_IDENTITY}"
-            proof = replace(proof, differs=path, reason=reason)
         return Evidence(self.name, proof=proof)
 
+    def _prove(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Proof:
+        traced = self.programs.at(rule, claim, rng)
+        if traced.claimed is None:
+            raise Abstention(f"the backward could not be traced: {traced.reason}")
+        paths = traced.compared(claim)
+        missing = {v.path for v in claim.variables if v.comparable} - {*paths}
+        if missing:
+            raise Abstention(f"the run that was traced claimed no gradient of {min(missing)}")
+        _, arrays = traced.arguments(claim)
+        largest = max((array.size for array in arrays), default=0)
+        if largest > MOST_ENTRIES:
+            raise Abstention(f"an array has {largest} entries, more than {MOST_ENTRIES}")
+        # The only cotangent of a scalar is the number 1, which is no variable.
+        constants = len(trees.leaves(claim.point.cotangent)) if rule.scalar else 0
+        if any(np.any(array != 1) for array in arrays[len(arrays) - constants :]):
+            raise Abstention("the cotangent of a scalar is not 1")
+        problem = _Problem(*traced.sides(claim), arrays, constants)
+        decisions, claimed = problem.in_float64()
+        if not traced.random:
+            _require_same_run(claim, dict(zip(paths, claimed, strict=True)))
+        if traced not in self._cells:
+            self._cells[traced] = _Cells(next(self._numbers))
+        proof = self._cells[traced].prove(problem, decisions, rng)
+        if proof.differs:
+            path = paths[int(proof.differs)]
+            reason = f"the claimed gradient of {path} {UNEQUAL}"
+            if proof.reason:
+                reason += f": {proof.reason}"
+            return replace(proof, differs=path, reason=reason)
+        return proof
 
-NO_IDENTITY = "no identity of rational functions with the true one"
+
+UNEQUAL = "is not the true one by algebra alone"
+"""What is said of a mismatch where numbers agree; a phrase about the place follows, if it is found."""
+
+
+def _require_same_run(claim: Claim, traced: dict[str, Array]) -> None:
+    """Require half the digits of the claim of its traced program: code with state has no program."""
+    for variable in claim.variables:
+        if variable.path not in traced:
+            continue
+        claimed, again = np.asarray(variable.claimed), traced[variable.path]
+        with np.errstate(all="ignore"):
+            room = np.sqrt(coarsest_epsilon(claimed)) * np.max(np.abs(claimed), initial=0)
+            other = np.isfinite(claimed) & ~(np.abs(claimed - again) <= room)
+        if np.any(other):
+            raise Abstention(
+                f"the run that was traced has another gradient of {variable.path} than this one: "
+                "the code depends on more than its inputs"
+            )
 
 
 @dataclass(frozen=True)
@@ -94,17 +133,28 @@ class _Problem:
     arrays: list[Array]
     constants: int
 
-    def decisions(self) -> list[Decision]:
-        """Return the decisions of both sides at the point, in float64."""
-        found: list[Decision] = []
+    def in_float64(self) -> tuple[list[Decision], list[Array]]:
+        """Return the decisions of both sides at the point, and the claimed gradients there."""
+        decisions: list[Decision] = []
         for side in (self.true, self.claimed):
-            evaluate(side.program, [self.arrays[k] for k in side.arguments], decisions=found)
-        return found
+            inputs = [self.arrays[number] for number in side.arguments]
+            found = evaluate(side.program, inputs, CELLS, decisions=decisions)
+        return decisions, [found[number] for number in self.claimed.outputs]
 
     def prove(self, rng: np.random.Generator) -> Certificate | Mismatch:
+        return prove_sides_equal(self.true, self.claimed, self._inputs(), rng)
+
+    def parting(self, rng: np.random.Generator) -> str:
+        """Return the phrase that says where the sides part, empty if that is not found."""
+        with suppress(Abstention):
+            return parting(self.true, self.claimed, self._inputs(), rng) or ""
+        return ""
+
+    def _inputs(self) -> list[Array]:
         variables = len(self.arrays) - self.constants
+        # Integers stay what they are.
         fixed = [array.astype(np.int64) for array in self.arrays[variables:]]
-        return prove_sides_equal(self.true, self.claimed, [*self.arrays[:variables], *fixed], rng)
+        return [*self.arrays[:variables], *fixed]
 
     def tamed(self) -> _Problem:
         """Return the problem at a point where every array has been scaled down to `TAME`."""
@@ -124,38 +174,51 @@ class _Cells:
         self.proofs: dict[str, Proof] = {}
         self.attempts: Counter[str] = Counter()
 
-    def prove(self, problem: _Problem, rng: np.random.Generator) -> Proof:
-        """Return what is proven on the cell of the problem's point."""
-        decisions = problem.decisions()
+    def prove(
+        self, problem: _Problem, decisions: list[Decision], rng: np.random.Generator
+    ) -> Proof:
+        """Return what is proven on the cell of the problem's point, which has these decisions."""
         if any(bool(np.any(decision.undecided)) for decision in decisions):
             return Proof(reason=ON_BOUNDARY, on_boundary=True)
         cell = f"{self.number}.{_digest(decisions)}"
         known = self.proofs.get(cell)
-        if known is not None and (known.certificate or self.attempts[cell] >= MOST_ATTEMPTS):
+        if known is not None and (
+            known.certificate or known.differs or self.attempts[cell] >= MOST_ATTEMPTS
+        ):
             return known
         self.attempts[cell] += 1
-        self.proofs[cell] = proof = self._attempt(cell, problem, decisions, rng)
+        names = tuple(dict.fromkeys(map(name_of, decisions)))
+        self.proofs[cell] = proof = _attempt(Proof(cell, names), problem, decisions, rng)
         return proof
 
-    def _attempt(
-        self, cell: str, problem: _Problem, decisions: list[Decision], rng: np.random.Generator
-    ) -> Proof:
-        names = tuple(dict.fromkeys(map(name_of, decisions)))
-        proof = Proof(cell, names)
-        tamed = problem.tamed()
-        problems = [problem]
-        if same_cell(decisions, tamed.decisions()):
-            problems.append(tamed)
-        for at in problems:
-            try:
-                found = at.prove(rng)
-            except Abstention as abstention:
-                proof = replace(proof, reason=str(abstention), differs="")
-                continue
-            if isinstance(found, Certificate):
-                return Proof(cell, names, found)
-            proof = replace(proof, differs=str(found.output))
-        return proof
+
+def _attempt(
+    proof: Proof, problem: _Problem, decisions: list[Decision], rng: np.random.Generator
+) -> Proof:
+    """Return the proof with a certificate, with what differs, or with the reason for neither.
+
+    What cannot be proven at the point itself may be at a tamer one of its cell.
+    """
+    try:
+        return _settled(proof, problem, decisions, rng)
+    except Abstention as abstention:
+        reason = str(abstention)
+    tamed = problem.tamed()
+    if same_cell(decisions, tamed.in_float64()[0]):
+        with suppress(Abstention):
+            return _settled(proof, tamed, decisions, rng)
+    return replace(proof, reason=reason)
+
+
+def _settled(
+    proof: Proof, problem: _Problem, decisions: list[Decision], rng: np.random.Generator
+) -> Proof:
+    found = problem.prove(rng)
+    if not same_cell(found.cell, decisions):
+        raise Abstention("a branch is decided by less than rounding")
+    if isinstance(found, Certificate):
+        return replace(proof, certificate=found)
+    return replace(proof, differs=str(found.output), reason=problem.parting(rng))
 
 
 ON_BOUNDARY = "the point is a kink or tie, between cells"

@@ -143,9 +143,18 @@ def _holds(traced: Traced, arguments: tuple[Any, Any]) -> bool:
 def _architecture(claim: Claim) -> Any:
     leaves = trees.leaves((claim.point.inputs, claim.point.cotangent))
     return tuple(
-        (path, value.shape, str(value.dtype)) if trees.is_variable(value) else (path, repr(value))
+        (path, value.shape, str(value.dtype))
+        if trees.is_variable(value)
+        else (path, _exactly(value))
         for path, value in leaves
     )
+
+
+def _exactly(value: Any) -> Any:
+    """Return what tells a constant from others; the repr of a long array leaves entries out."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biu":
+        return value.shape, str(value.dtype), value.tobytes()
+    return repr(value)
 
 
 def _trace(rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:

@@ -16,7 +16,7 @@ from gradcheck.programs import control_flow
 from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.floating import FLOAT64, Integers
 from gradcheck.programs.compat import is_array_type, is_literal, nested_jaxpr, open_jaxpr
-from gradcheck.programs.operations import ArrayType, Operation, is_real_or_complex
+from gradcheck.programs.operations import ArrayType, Operation, is_real_or_complex, line_among
 from gradcheck.programs.primitives.decisions import Decision, same_cell
 
 __all__ = ["Decision", "Steps", "compile_afresh", "compile_jaxpr", "evaluate", "same_cell"]
@@ -100,13 +100,25 @@ Compiler = Callable[[Any, Arithmetic], "Steps"]
 
 
 class Step(NamedTuple):
-    """One equation, compiled: where its function reads and writes."""
+    """One equation, compiled: where its function reads and writes, and where it was written."""
 
     function: Callable[..., Any]
     sources: tuple[int, ...]
     targets: tuple[int, ...]
     takes_decisions: bool
     has_list: bool
+    primitive: str
+    source_infos: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The primitive with the user's source line, as far as that is known."""
+        where = line_among(self.source_infos)
+        return f"{self.primitive} at {where}" if where else self.primitive
+
+
+Watch = Callable[[Step, Any], None]
+"""Called with each step and its result."""
 
 
 class Steps:
@@ -133,7 +145,12 @@ class Steps:
         """Return the register of which this one holds entries, moved or chosen; else itself."""
         return self.origins.get(slot, slot)
 
-    def evaluate(self, inputs: Sequence[Any], decisions: list[Decision] | None) -> list[Any]:
+    def evaluate(
+        self,
+        inputs: Sequence[Any],
+        decisions: list[Decision] | None,
+        watch: Watch | None = None,
+    ) -> list[Any]:
         """Return the outputs' values from arrays or values of the arithmetic."""
         with np.errstate(all="ignore"):
             values = [
@@ -142,17 +159,25 @@ class Steps:
             ]
             return [
                 np.asarray(value) if isinstance(value, np.generic) else value
-                for value in self.run(values, decisions)
+                for value in self.run(values, decisions, watch)
             ]
 
-    def run(self, inputs: Sequence[Any], decisions: list[Decision] | None) -> list[Any]:
+    def run(
+        self,
+        inputs: Sequence[Any],
+        decisions: list[Decision] | None,
+        watch: Watch | None = None,
+    ) -> list[Any]:
         """Return the outputs' values from the inputs' values."""
         registers = self.initial.copy()
         for slot, value in zip(self.inputs, inputs, strict=True):
             registers[slot] = value
-        for function, sources, targets, takes_decisions, has_list in self.steps:
+        for step in self.steps:
+            function, sources, targets, takes_decisions, has_list, *_ = step
             arguments = [registers[slot] for slot in sources]
             result = function(decisions, *arguments) if takes_decisions else function(*arguments)
+            if watch is not None:
+                watch(step, result)
             if has_list:
                 for slot, part in zip(targets, result, strict=True):
                     registers[slot] = part
@@ -234,9 +259,16 @@ def _emit(
             if name in ENTRIES_OF_THEIR_OPERAND:
                 steps.origins[targets[0]] = steps.origin(sources[0])
             function, takes_decisions = _function(equation, steps, sources, callers)
-            has_list = equation.primitive.multiple_results
             steps.steps.append(
-                Step(function, tuple(sources), tuple(targets), takes_decisions, has_list)
+                Step(
+                    function,
+                    tuple(sources),
+                    tuple(targets),
+                    takes_decisions,
+                    equation.primitive.multiple_results,
+                    name,
+                    (equation.source_info, *callers),
+                )
             )
         slots.update(zip(equation.outvars, targets, strict=True))
     return [read(atom) for atom in jaxpr.outvars]

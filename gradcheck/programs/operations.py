@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,13 @@ import numpy as np
 
 from gradcheck.programs.compat import source_line
 
-__all__ = ["ArrayType", "Operation", "is_real_or_complex"]
+__all__ = ["ArrayType", "Operation", "is_real_or_complex", "line_among"]
+
+
+def line_among(source_infos: Iterable[Any]) -> str | None:
+    """Return the first of the user's source lines that JAX's notes know, as `path:line`."""
+    lines = (source_line(info) for info in source_infos)
+    return next((line for line in lines if line), None)
 
 
 def is_real_or_complex(dtype: Any) -> bool:
@@ -60,5 +67,4 @@ class Operation:
 
         An equation inside a library's own jitted function has the line of the call.
         """
-        lines = (source_line(info) for info in self.source_infos)
-        return next((line for line in lines if line), None)
+        return line_among(self.source_infos)

@@ -40,8 +40,11 @@ class CheckResult:
 
     @property
     def certified(self) -> bool:
-        """Whether the verdict is pass and every gradient is proven in every cell visited."""
-        return self.verdict is Verdict.PASS and self.tally.certified
+        """Whether the verdict is pass and every gradient is proven in every cell visited.
+
+        A failure that the rule declared is a pass, but proves nothing.
+        """
+        return self.verdict is Verdict.PASS and not self.reason and self.tally.certified
 
     @property
     def certificate(self) -> dict[str, Any] | None:
@@ -114,9 +117,9 @@ class Report:
     @property
     def certified(self) -> bool:
         """Whether the verdict is pass and every gradient was proven exactly in every cell visited."""
-        return self.verdict is Verdict.PASS and any(
-            check.certified for check in self.checks if check.certificate is not None
-        )
+        proving = [check for check in self.checks if check.certificate is not None]
+        passed = self.verdict is Verdict.PASS and bool(proving)
+        return passed and all(check.certified for check in proving)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -240,10 +240,20 @@ def test_a_zero_divisor_asks_for_other_residues_and_a_true_zero_has_no_quotient(
     assert field.add(quotient, x).residue == -1
 
 
-def test_degrees_bound_numerator_and_denominator():
+def test_degrees_bound_each_fraction_and_all_of_them_over_one_denominator():
     field, x, y = variables((3,), (3,))
     quotient = field.divide(x, y)
-    assert quotient.degree == (1, 1)
-    assert field.add(quotient, x).degree == (2, 1)
-    assert field.multiply(quotient, quotient).degree == (2, 2)
-    assert field.sum(quotient, (0,)).degree == (3, 3)
+    assert quotient.degree == (1, 1, 3, 3)  # x1 y2 y3 / y1 y2 y3
+    assert field.add(quotient, x).degree == (2, 1, 4, 3)
+    assert field.multiply(quotient, quotient).degree == (2, 2, 6, 6)
+    assert field.sum(quotient, (0,)).degree == (3, 3, 3, 3)
+
+
+def test_sums_over_one_denominator_do_not_multiply_degrees():
+    """Ten layers of a width of three: the degree grows by a term for each, not by a factor."""
+    field, x, y = variables((3,), (3,))
+    x = field.divide(x, y)
+    for _ in range(10):
+        spread = field.lift(lambda a: np.stack([a, a, a]))(x)
+        x = field.sum(spread, (1,))
+    assert x.degree.larger == 3

@@ -19,9 +19,9 @@ from gradcheck.programs.arithmetics.modular import P, Q
 from gradcheck.programs.arithmetics.residues import (
     CONSTANT,
     VARIABLE,
-    Degree,
     Redraw,
     Residue,
+    degree_of_each,
     of_product,
     residue_of,
 )
@@ -47,18 +47,20 @@ class FieldFunctions:
         self.field = field
         self.one: Residue = field.constant(np.ones(()))
         self.two: Residue = field.constant(np.full((), 2.0))
+        self.exponentials: dict[str, Callable[..., Residue]] = {
+            "exp": self._masked_exp,
+            "expm1": lambda x, masked: field.subtract(self._masked_exp(x, masked), self.one),
+        }
 
     def table(self) -> dict[str, Callable[..., Residue]]:
-        """Return the functions by the names of their primitives."""
+        """Return the functions by the names of their primitives, but for `exponentials`."""
         field = self.field
         known: dict[str, Callable[..., Residue]] = {
             "sqrt": self._sqrt,
             "rsqrt": lambda x: field.inverse(self._sqrt(x)),
             "cbrt": self._cbrt,
             "pow": self._pow,
-            "exp": self._exp,
-            "exp2": lambda x: self._unknown("exp2", x, np.exp2, modular.exponential_hash),
-            "expm1": lambda x: field.subtract(self._exp(x), self.one),
+            "exp2": self._named("exp2", modular.exponential_hash),
             "log": self._log,
             "log1p": lambda x: self._log(field.add(x, self.one)),
             "logaddexp": lambda x, y: self._log(field.add(self._exp(x), self._exp(y))),
@@ -76,6 +78,9 @@ class FieldFunctions:
             known[name] = self._named(name, modular.odd_hash)
         for name in ("acos", "acosh", "lgamma", "digamma"):
             known[name] = self._named(name, modular.hashed)
+        if field.uninterpreted:
+            known["tanh"] = self._named("tanh", modular.odd_hash)
+            known["logistic"] = self._named("logistic", modular.logistic_hash)
         return known
 
     def _named(self, name: str, form: Hash) -> Callable[[Residue], Residue]:
@@ -83,15 +88,23 @@ class FieldFunctions:
 
     def _unknown(self, name: str, x: Residue, real: Any, form: Hash) -> Residue:
         """Apply a function of which nothing is known but its mirrored form."""
-        self._count(x)
-        key = self.field.draw.key(name)
-        residue = form(np.maximum(x.residue, 0), key, P)
-        exponent = form(x.exponent, key, Q)
-        return residue_of(residue, exponent, real(x.companion), Degree(1, 1), self.field.gaps(x))
+        by_both = self.field.uninterpreted
+        self.field.draw.count(name, x.companion.size, x.degree.larger, by_both)
+        argument, key = np.maximum(x.residue, 0), self.field.draw.key(name)
+        keys: tuple[Any, Any] = key, key
+        if by_both:
+            # Each residue of the argument enters the other's key, as far as it is not mirrored.
+            unmirrored = modular.UNMIRRORED[form]
+            other, own = unmirrored(x.exponent, Q), unmirrored(argument, P)
+            keys = modular.mixed(other, key), modular.mixed(own, key)
+        residue, exponent = form(argument, keys[0], P), form(x.exponent, keys[1], Q)
+        degree = degree_of_each(1, int(form is modular.exponential_hash), x.companion.size)
+        return residue_of(residue, exponent, real(x.companion), degree, self.field.gaps(x))
 
     def _of_two(self, name: str, x: Residue, y: Residue, real: Any) -> Residue:
         """Apply an unknown function of two arguments."""
-        self._count(x, y)
+        size = max(x.companion.size, y.companion.size)
+        self.field.draw.count(name, size, x.degree.larger + y.degree.larger, by_both=False)
         key = self.field.draw.key(name)
         residue, exponent = (
             modular.hashed(modular.hashed(a, key, m) * m + b, key, m)
@@ -102,12 +115,6 @@ class FieldFunctions:
         )
         companion = real(x.companion, y.companion)
         return residue_of(residue, exponent, companion, VARIABLE, self.field.gaps(x, y))
-
-    def _count(self, *operands: Residue) -> None:
-        size = max(np.size(x.companion) for x in operands)
-        degree = max(2 * (x.degree.above + x.degree.below) for x in operands)
-        self.field.draw.collisions += size * (self.field.draw.applied + size) * max(degree, 1)
-        self.field.draw.applied += size
 
     def _sqrt(self, x: Residue) -> Residue:
         if x.degree == CONSTANT:
@@ -142,24 +149,29 @@ class FieldFunctions:
             modular.power(np.maximum(part, 0), pow(3, -1, m - 1), m)
             for part, m in ((x.residue, P), (x.exponent, Q))
         )
-        degree = Degree(3 * x.degree.above, 3 * x.degree.below)
+        degree = of_product(x.degree, of_product(x.degree, x.degree))
         return residue_of(residue, exponent, np.cbrt(x.companion), degree, self.field.gaps(x))
 
     def _exp(self, x: Residue) -> Residue:
-        self._count(x)
+        if self.field.uninterpreted:
+            return self._unknown("exp", x, np.exp, modular.exponential_hash)
+        size = x.companion.size
+        self.field.draw.count("exp", size, x.degree.larger, by_both=False)
         residue = modular.root_power(self.field.draw.roots, x.exponent)
         exponent = modular.exponential_hash(x.exponent, self.field.draw.key("exp"), Q)
-        degree = Degree(1, 1)
+        degree = degree_of_each(1, 1, size)
         if x.factor is not None:
             residue, degree = residue * x.factor % P, of_product(degree, x.factor_degree)
-        companion = np.exp(x.companion)
-        result = residue_of(residue, exponent, companion, degree, self.field.gaps(x))
-        # What underflows, exp(-inf) or exp(-1e9), is the 0 that a mask means by it.
-        masked = companion == 0
-        if not np.any(masked):
+        return residue_of(residue, exponent, np.exp(x.companion), degree, self.field.gaps(x))
+
+    def _masked_exp(self, x: Residue, masked: Array | None) -> Residue:
+        """The exp that a program writes: where it underflows it is the 0 that a mask means by it."""
+        result = self._exp(x)
+        if masked is None:
             return result
         return result._replace(
-            residue=np.where(masked, 0, result.residue), exponent=np.where(masked, 0, exponent)
+            residue=np.where(masked, 0, result.residue),
+            exponent=np.where(masked, 0, result.exponent),
         )
 
     def _log(self, x: Residue) -> Residue:
@@ -168,9 +180,12 @@ class FieldFunctions:
             self.field.has_gaps = True
             x = x._replace(residue=np.where(x.companion == 0, -1, x.residue))
         result = self._unknown("log", x, np.log, modular.logarithmic_hash)
+        if self.field.uninterpreted:
+            return result
         own = modular.root_power(self.field.draw.roots, -result.exponent % Q)
         factor = np.maximum(x.residue, 1) * own % P
-        return result._replace(factor=factor, factor_degree=of_product(x.degree, Degree(1, 1)))
+        degree = of_product(x.degree, degree_of_each(1, 1, factor.size))
+        return result._replace(factor=factor, factor_degree=degree)
 
     def _logistic(self, x: Residue) -> Residue:
         below = self.field.add(self.one, self._exp(self.field.negate(x)))

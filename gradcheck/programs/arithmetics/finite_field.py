@@ -5,7 +5,9 @@ inputs; and a float64 companion, which decides every comparison. exp is a homomo
 P is a random Q-th root of unity to the power x modulo Q (Wu et al., Mirage, OSDI 2025; "Identity
 Testing for Circuits with Exponentiation Gates", ITCS 2026). Modulo Q it is a function of which only
 exp(-z) = 1/exp(z) is known, so that exp of exp is no homomorphism of what is inside. Functions
-without algebra are keyed hashes of their argument.
+without algebra are keyed hashes of their argument. An *uninterpreted* field takes exp, tanh and
+logistic for such functions too: what holds there holds of every function with their derivative
+relation, and is much cheaper to be sure of.
 
 Beside them runs a bound on the degree of numerator and denominator, for the probability that two
 different functions agree.
@@ -14,13 +16,13 @@ different functions agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.base import Arithmetic
+from gradcheck.programs.arithmetics.cells import EXPONENTIALS, vanishing
 from gradcheck.programs.arithmetics.field_functions import FieldFunctions, root_of_constant
 from gradcheck.programs.arithmetics.modular import P, Q
 from gradcheck.programs.arithmetics.rationals import meant_by
@@ -32,11 +34,12 @@ from gradcheck.programs.arithmetics.residues import (
     Draw,
     Redraw,
     Residue,
+    moved,
+    of_inverse,
     of_product,
     of_sum,
     of_two,
     residue_of,
-    wider,
 )
 from gradcheck.programs.operations import Operation
 
@@ -49,12 +52,16 @@ class FiniteField(Arithmetic):
     """Residues modulo P and Q with float64 companions.
 
     Call `redraw` before the first evaluation and for every further draw.
+
+    Args:
+        uninterpreted: whether exp, tanh and logistic are functions without algebra.
     """
 
     name = "finite-field"
 
-    def __init__(self) -> None:
+    def __init__(self, uninterpreted: bool = False) -> None:
         super().__init__()
+        self.uninterpreted = uninterpreted
         self.recognised: dict[float, str] = {}
         self.has_gaps = False
         self.draw = Draw([], np.random.default_rng(0))
@@ -66,12 +73,13 @@ class FiniteField(Arithmetic):
             "div": self.divide,
             "neg": self.negate,
         }
-        self.elementwise = ring | FieldFunctions(self).table()
+        self.functions = FieldFunctions(self)
+        self.elementwise = ring | self.functions.table()
 
     def redraw(self, rng: np.random.Generator) -> None:
         """Choose exp's root of unity and the unknown functions anew."""
         root = pow(int(rng.integers(2, P - 1)), 2, P)
-        self.draw = Draw(modular.powers_of(root), rng)
+        self.draw = Draw([] if self.uninterpreted else modular.powers_of(root), rng)
 
     def variable(self, array: Array, rng: np.random.Generator) -> Residue:
         """Return an input: random residues beside the companion `array`."""
@@ -109,7 +117,7 @@ class FiniteField(Arithmetic):
     def lift(self, function: Callable[..., Any], discrete: Sequence[bool] = ()) -> Any:
         def lifted(*operands: Any) -> Any:
             values = [o for o in operands if isinstance(o, Residue)]
-            degree = reduce(wider, (v.degree for v in values), CONSTANT)
+            degree = moved([v.degree for v in values])
             parts = [
                 function(*(o[k] if isinstance(o, Residue) else o for o in operands))
                 for k in range(3)
@@ -125,11 +133,11 @@ class FiniteField(Arithmetic):
             result = residue_of(parts[0], parts[1], parts[2], degree, None)
             if all(v.factor is None for v in values):
                 return result
-            moved = function(*(_factor(o) if isinstance(o, Residue) else o for o in operands))
+            factor = function(*(_factor(o) if isinstance(o, Residue) else o for o in operands))
             # A 0 was filled in by the function, for the number 0, whose exp is 1.
             return result._replace(
-                factor=np.where(moved == 0, 1, moved),
-                factor_degree=reduce(wider, (v.factor_degree for v in values)),
+                factor=np.where(factor == 0, 1, factor),
+                factor_degree=moved([v.factor_degree for v in values]),
             )
 
         return lifted
@@ -174,7 +182,7 @@ class FiniteField(Arithmetic):
         if self.has_gaps:
             gaps = scattered((operand.residue < 0) + 0, (updates.residue < 0) + 0) > 0
         most = int(np.max(np.bincount(places), initial=0))
-        degree = of_sum(wider(operand.degree, updates.degree), most + 1)
+        degree = of_sum(moved([operand.degree, updates.degree]), most + 1)
         return residue_of(
             scattered(operand.residue, updates.residue) % P,
             exponent,
@@ -187,6 +195,12 @@ class FiniteField(Arithmetic):
         if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
             return self.missing(operation)
         return None
+
+    def compile(self, operation: Operation) -> tuple[Callable[..., Any], bool]:
+        if operation.name not in EXPONENTIALS:
+            return super().compile(operation)
+        decide, exponential = vanishing(operation), self.functions.exponentials[operation.name]
+        return (lambda decisions, x: exponential(x, decide(decisions, x.companion))), True
 
     def gaps(self, *operands: Residue) -> Any:
         """Return where an operand has no residue, or None if nothing ever lacks one."""
@@ -228,7 +242,7 @@ class FiniteField(Arithmetic):
         negative = residue_of(-a.residue % P, -a.exponent % Q, -a.companion, a.degree, gaps)
         if a.factor is None:
             return negative
-        turned = Degree(a.factor_degree.below, a.factor_degree.above)
+        turned = of_inverse(a.factor_degree, a.factor.size)
         return negative._replace(factor=modular.inverse(a.factor, P), factor_degree=turned)
 
     def divide(self, a: Residue, b: Residue) -> Residue:
@@ -252,7 +266,7 @@ class FiniteField(Arithmetic):
             modular.inverse(residue, P),
             modular.inverse(exponent, Q),
             1 / b.companion,
-            Degree(b.degree.below, b.degree.above),
+            of_inverse(b.degree, b.companion.size),
             gaps,
         )
 

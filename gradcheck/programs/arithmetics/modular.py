@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "UNMIRRORED",
     "P",
     "Q",
     "exponential_hash",
     "hashed",
     "inverse",
     "logarithmic_hash",
+    "logistic_hash",
     "matmul",
+    "mixed",
     "odd_hash",
     "power",
     "powers_of",
@@ -87,27 +91,32 @@ def root_power(tables: list[Array], exponent: Array) -> Array:
     return np.asarray(lower * high[exponent >> 2 * WINDOW_BITS] % P)
 
 
-def hashed(x: Array, key: int, modulus: int) -> Array:
-    """Return a residue that looks random, the same for the same entry and key.
+def mixed(x: Array, key: int | Array) -> Array:
+    """Return 64 bits that look random, the same for the same entry and key.
 
     The finaliser of splitmix64: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number
     generators".
     """
     with np.errstate(over="ignore"):
-        z = x.astype(np.uint64) + np.uint64(key)
+        z = x.astype(np.uint64) + np.asarray(key, np.uint64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) % np.uint64(modulus)).astype(np.int64)
+    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
-def odd_hash(x: Array, key: int, modulus: int) -> Array:
+def hashed(x: Array, key: int | Array, modulus: int) -> Array:
+    """Return a residue that looks random, the same for the same entry and key."""
+    return (mixed(x, key) % np.uint64(modulus)).astype(np.int64)
+
+
+def odd_hash(x: Array, key: int | Array, modulus: int) -> Array:
     """Return an unknown f(x) with f(-x) = -f(x)."""
     mirrored = x > modulus // 2
     value = hashed(np.where(mirrored, modulus - x, x), key, modulus)
     return np.where(x == 0, 0, np.where(mirrored, -value % modulus, value))
 
 
-def exponential_hash(x: Array, key: int, modulus: int) -> Array:
+def exponential_hash(x: Array, key: int | Array, modulus: int) -> Array:
     """Return an unknown f(x), not 0, with f(-x) = 1/f(x)."""
     mirrored = x > modulus // 2
     value = np.maximum(hashed(np.where(mirrored, modulus - x, x), key, modulus), 1)
@@ -115,7 +124,15 @@ def exponential_hash(x: Array, key: int, modulus: int) -> Array:
     return np.where(x == 0, 1, value)
 
 
-def logarithmic_hash(x: Array, key: int, modulus: int) -> Array:
+def logistic_hash(x: Array, key: int | Array, modulus: int) -> Array:
+    """Return an unknown f(x) with f(-x) = 1 - f(x)."""
+    mirrored = x > modulus // 2
+    value = hashed(np.where(mirrored, modulus - x, x), key, modulus)
+    value = np.where(x == 0, pow(2, -1, modulus), value)
+    return np.where(mirrored, (1 - value) % modulus, value)
+
+
+def logarithmic_hash(x: Array, key: int | Array, modulus: int) -> Array:
     """Return an unknown f(x) with f(1/x) = -f(x)."""
     turned = inverse(np.maximum(x, 1), modulus)
     mirrored = turned < x
@@ -123,10 +140,32 @@ def logarithmic_hash(x: Array, key: int, modulus: int) -> Array:
     return np.where(x == 1, 0, np.where(mirrored, -value % modulus, value))
 
 
-def root_hash(x: Array, key: int, modulus: int) -> Array:
+def root_hash(x: Array, key: int | Array, modulus: int) -> Array:
     """Return an unknown f(x), not 0 but at 0, with f(1/x) = 1/f(x)."""
     turned = inverse(np.maximum(x, 1), modulus)
     mirrored = turned < x
     value = np.maximum(hashed(np.where(mirrored, turned, x), key, modulus), 1)
     value = np.where(mirrored, inverse(value, modulus), value)
     return np.where(x <= 1, x, value)
+
+
+def _itself(x: Array, _: int) -> Array:
+    return x
+
+
+def _unsigned(x: Array, modulus: int) -> Array:
+    return np.asarray(np.minimum(x, modulus - x))
+
+
+def _uninverted(x: Array, modulus: int) -> Array:
+    return np.asarray(np.minimum(x, inverse(np.maximum(x, 1), modulus)))
+
+
+UNMIRRORED: dict[Callable[..., Array], Callable[[Array, int], Array]] = {
+    exponential_hash: _unsigned,
+    hashed: _itself,
+    logarithmic_hash: _uninverted,
+    logistic_hash: _unsigned,
+    odd_hash: _unsigned,
+}
+"""For each unknown function, what of an argument is the same for the argument that mirrors it."""
