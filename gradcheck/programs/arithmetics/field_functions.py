@@ -53,13 +53,15 @@ class FieldFunctions:
         }
 
     def table(self) -> dict[str, Callable[..., Residue]]:
-        """Return the functions by the names of their primitives, but for `exponentials`."""
+        """Return the functions by the names of their primitives; in a program `exponentials` mask."""
         field = self.field
         known: dict[str, Callable[..., Residue]] = {
             "sqrt": self._sqrt,
             "rsqrt": lambda x: field.inverse(self._sqrt(x)),
             "cbrt": self._cbrt,
             "pow": self._pow,
+            "exp": self._exp,
+            "expm1": lambda x: field.subtract(self._exp(x), self.one),
             "exp2": self._named("exp2", modular.exponential_hash),
             "log": self._log,
             "log1p": lambda x: self._log(field.add(x, self.one)),
