@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.oracles.exact import Side
 from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.residues import Redraw, Residue
-from gradcheck.programs.evaluation import Step, compile_afresh
+from gradcheck.programs.evaluation import Step, Steps, compile_afresh
 
 __all__ = ["parting"]
 
@@ -30,6 +30,7 @@ def parting(
         A phrase that names both computations by primitive and source line, or None if none is found.
     """
     arithmetic = FiniteField()
+    sides = [(compile_afresh(side.program, arithmetic), side.arguments) for side in (true, claimed)]
     for _ in range(MOST_DRAWS):
         arithmetic.redraw(rng)
         inputs = [
@@ -37,7 +38,10 @@ def parting(
             for value in point_inputs
         ]
         try:
-            truths, claims = (_computed(side, arithmetic, inputs) for side in (true, claimed))
+            truths, claims = (
+                _computed(steps, [inputs[number] for number in arguments])
+                for steps, arguments in sides
+            )
         except Redraw:
             continue
         return _first_pair(truths, claims)
@@ -47,7 +51,7 @@ def parting(
 Computed = list[tuple[Step, Residue]]
 
 
-def _computed(side: Side, arithmetic: FiniteField, inputs: Sequence[Any]) -> Computed:
+def _computed(steps: Steps, inputs: Sequence[Any]) -> Computed:
     """List the results of a program's steps, in order."""
     found: Computed = []
 
@@ -55,20 +59,31 @@ def _computed(side: Side, arithmetic: FiniteField, inputs: Sequence[Any]) -> Com
         if isinstance(result, Residue) and result.companion.size:
             found.append((step, result))
 
-    steps = compile_afresh(side.program, arithmetic)
-    steps.evaluate([inputs[number] for number in side.arguments], None, watch)
+    steps.evaluate(inputs, None, watch)
     return found
 
 
 def _first_pair(truths: Computed, claims: Computed) -> str | None:
     known, theirs = ({_residues(value) for _, value in found} for found in (truths, claims))
+    unmatched: dict[Any, list[tuple[Step, Residue]]] = {}
+    for step, value in truths:
+        if _residues(value) not in theirs:
+            unmatched.setdefault(_likeness(value), []).append((step, value))
     for step, value in claims:
         if _residues(value) in known:
             continue
-        for other, true in truths:
-            if _residues(true) not in theirs and _same_numbers(value.companion, true.companion):
-                return f"{step.name} and {other.name} have equal numbers there"
+        for other, true in unmatched.get(_likeness(value), []):
+            if _same_numbers(value.companion, true.companion):
+                return (
+                    f"{step.name} and {other.name} have equal numbers and are not known to be "
+                    "one function"
+                )
     return None
+
+
+def _likeness(value: Residue) -> tuple[Any, str]:
+    """Return what arrays of equal numbers have in common, but for a rare rounding across."""
+    return value.companion.shape, f"{value.companion.flat[0]:.{AGREEING_DIGITS}e}"
 
 
 def _residues(value: Residue) -> bytes:
@@ -76,6 +91,7 @@ def _residues(value: Residue) -> bytes:
 
 
 def _same_numbers(a: Any, b: Any) -> bool:
-    if np.shape(a) != np.shape(b) or not (np.all(np.isfinite(a)) and np.any(a)):
+    """Say whether two arrays of one shape have equal numbers, and not merely zeros."""
+    if not (np.all(np.isfinite(a)) and np.any(a)):
         return False
-    return np.allclose(a, b, rtol=10.0**-AGREEING_DIGITS, atol=0)
+    return bool(np.allclose(a, b, rtol=10.0**-AGREEING_DIGITS, atol=0))
