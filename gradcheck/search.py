@@ -1,22 +1,42 @@
-"""The search for a point at which a check fails, by Hypothesis."""
+"""The search for a point at which a check fails, by Hypothesis.
+
+Hypothesis draws, shrinks, remembers failures and replays them, by the settings of its profile that is
+loaded. Five of them are ours:
+
+    max_examples      the number of points that gradcheck's own profile gives the check
+    derandomize       off: the seed, which every report prints, decides alone what is drawn
+    deadline          none: the time of a point is that of the oracles, not of the code under test
+    print_blob        off: the report says how to see a failure again
+    report_multiple_bugs  off: every failure of a check is the same one to Hypothesis
+"""
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+from unittest import SkipTest
 
+import hypothesis
 import numpy as np
+from hypothesis import HealthCheck, Phase
+from hypothesis.database import ExampleDatabase
+from hypothesis.errors import FailedHealthCheck, Flaky, Unsatisfiable
 
 from gradcheck import trees
 from gradcheck.checks.check import Bench, Check, Examination, points_for
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import RuleError
+from gradcheck.randomness import fixed_random_state
 from gradcheck.rules import Point, Rule
+from gradcheck.strategies import points
 from gradcheck.verdicts import Verdict
 
-__all__ = ["Outcome", "examine_all", "search"]
+__all__ = ["Outcome", "search"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +46,22 @@ class Outcome:
     Attributes:
         tally: what all the points showed.
         failure: the smallest failing point with its examination, or None.
-        points: the points examined, in order, up to the first that failed.
+        replayed: whether the failure is one of an earlier run, from Hypothesis's database.
         out_of_time: whether the time budget ended the search before all points were drawn.
     """
 
     tally: Tally
     failure: tuple[Point, Examination] | None
-    points: tuple[Point, ...]
-    out_of_time: bool
+    replayed: bool = False
+    out_of_time: bool = False
 
 
 class _Failed(Exception):
     """Tells Hypothesis that the drawn point fails, so that it shrinks it."""
+
+
+class _OutOfTime(KeyboardInterrupt):
+    """Stops Hypothesis at once, also while it shrinks; of all errors it takes only this one for no bug."""
 
 
 def search(
@@ -46,6 +70,7 @@ def search(
     bench: Bench,
     *,
     seed: int,
+    replay: bool = False,
     time_budget: float | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -56,6 +81,7 @@ def search(
         check: the check to examine at each point.
         bench: the oracles and the profile; `points_for` says how many points are drawn.
         seed: the seed of the draw; the same seed draws the same points.
+        replay: whether the failures that Hypothesis's database holds come first, and new ones go there.
         time_budget: seconds after which no further point is examined; None for no limit.
         progress: called after each examined point.
 
@@ -63,83 +89,218 @@ def search(
         RuleError: the rule's gradients cannot be told apart, or no point could be drawn at which its
             forward runs.
     """
-    import hypothesis
-    from hypothesis import HealthCheck, Phase
-    from hypothesis.errors import Flaky, Unsatisfiable
+    return _Search(rule, check, bench, seed, time_budget, progress).run(replay)
 
-    from gradcheck.strategies import points
 
-    tally = Tally()
-    examined: list[Point] = []
-    smallest: list[tuple[Point, Examination]] = []
-    started = time.monotonic()
-    out_of_time = False
+class _Search:
+    """One search: what it looks for, and what it has seen so far."""
 
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=points_for(check, bench.profile),
-        database=None,
-        deadline=None,
-        derandomize=False,
-        phases=[Phase.generate, Phase.shrink],
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @hypothesis.given(points(rule, on_discard=lambda reason: tally.discarded.update([reason])))
-    def examine(point: Point) -> None:
-        nonlocal out_of_time
-        if time_budget is not None and time.monotonic() - started > time_budget:
+    def __init__(
+        self,
+        rule: Rule,
+        check: Check,
+        bench: Bench,
+        seed: int,
+        time_budget: float | None,
+        progress: Callable[[], None],
+    ) -> None:
+        self.rule, self.check, self.bench, self.seed = rule, check, bench, seed
+        self.ends = None if time_budget is None else time.monotonic() + time_budget
+        self.progress = progress
+        self.tally = Tally()
+        self.smallest: tuple[Point, Examination] | None = None
+        self.draw = seed, bench.profile.examples
+        self.count = points_for(check, bench.profile)
+        self.drawn: list[Point] = []
+        self.unhealthy: list[str] = []
+
+    def run(self, replay: bool) -> Outcome:
+        """Replay earlier failures if asked to, then look at new points unless one failed."""
+        database = hypothesis.settings().database if replay else None
+        shelf = None if database is None else _Shelf(database, self._label())
+        replayed = out_of_time = False
+        try:
+            if shelf is not None:
+                self._replay(shelf)
+                replayed = self.smallest is not None
+            if not replayed:
+                self._look_at_new_points(shelf)
+        except Flaky:  # code that draws random numbers may be wrong now and right the next time
+            self.tally.notes[UNSTEADY] += 1
+        except _OutOfTime:
             out_of_time = True
+        except Unsatisfiable as error:
+            raise RuleError(
+                f"rule {self.rule.name!r}: no point could be drawn at which the forward runs and is finite"
+                f"{_most_common(self.tally)}; give inputs=fn(rng) or domains that keep the forward's inputs "
+                "valid"
+            ) from error
+        return Outcome(self.tally, self.smallest, replayed, out_of_time)
+
+    def _replay(self, shelf: ExampleDatabase) -> None:
+        with suppress(Unsatisfiable):  # what is left there fits the rule no longer
+            self._hypothesis([Phase.reuse, Phase.shrink], shelf, list(HealthCheck))
+
+    def _look_at_new_points(self, shelf: ExampleDatabase | None) -> None:
+        """Look at the points that another check of the rule drew with this seed, or draw them.
+
+        Drawing costs as much as a cheap check does, and the same seed draws the same points. Where one
+        fails it is drawn again nevertheless, since only Hypothesis can shrink it.
+        """
+        known = _Drawn.latest
+        if not known.serves(self):
+            self.drawn = []
+            self._generate(shelf)
+            if self.smallest is None:
+                discarded = self.tally.discarded.copy()
+                _Drawn.latest = _Drawn(self.rule, self.draw, self.drawn, discarded, self.unhealthy)
             return
-        examination = check.examine(rule, point, replace(bench, rng=_rng_at(seed, point)))
-        if not smallest:
-            examined.append(point)
-            tally.add(point, examination)
-            progress()
+        self.tally.discarded.update(known.discarded)
+        self.tally.notes.update(known.unhealthy)
+        try:
+            for point in known.points[: self.count]:
+                with fixed_random_state():  # as Hypothesis does
+                    self._examine(point)
+        except _Failed:
+            self.count = len(known.points)  # to come to the same point again
+            found, self.smallest, self.tally = self.smallest, None, Tally()
+            self._generate(shelf)
+            if self.smallest is None:
+                self.smallest = found
+                raise Flaky from None
+
+    def _generate(self, shelf: ExampleDatabase | None) -> None:
+        phases = [Phase.generate, Phase.shrink]
+        try:
+            self._hypothesis(phases, shelf, UNFIT)
+        except FailedHealthCheck as error:
+            # A rule that is hard to draw is not wrong: say so, and go on with what can be drawn.
+            self.unhealthy = [_unhealthy(error, self.tally)]
+            self.tally, self.drawn = Tally(), []
+            self.tally.notes.update(self.unhealthy)
+            self._hypothesis(phases, shelf, list(HealthCheck))
+
+    def _hypothesis(
+        self,
+        phases: Sequence[Phase],
+        database: ExampleDatabase | None,
+        unfit: Iterable[HealthCheck],
+    ) -> None:
+        """Run Hypothesis with those of these phases that its profile has."""
+        own = hypothesis.settings()
+
+        @hypothesis.settings(
+            max_examples=self.count,
+            database=database,
+            phases=[phase for phase in phases if phase in own.phases],
+            suppress_health_check=[*{*own.suppress_health_check, *unfit}],
+            deadline=None,
+            derandomize=False,
+            print_blob=False,
+            report_multiple_bugs=False,
+        )
+        @hypothesis.seed(self.seed)  # which by itself would leave no database
+        @hypothesis.given(points(self.rule, on_discard=self._discarded))
+        def examine(point: Point) -> None:
+            self._examine(point)
+
+        with suppress(
+            _Failed, SkipTest
+        ):  # skipped: the database holds nothing, or no phase is left
+            examine()
+
+    def _discarded(self, reason: str) -> None:
+        self.tally.discarded[reason] += 1
+        self._keep_time()
+
+    def _examine(self, point: Point) -> None:
+        self._keep_time()
+        rng = _rng_at(self.seed, point)
+        examination = self.check.examine(self.rule, point, replace(self.bench, rng=rng))
+        if self.smallest is None:
+            self.drawn.append(point)
+            self.tally.add(point, examination)
+            self.progress()
         if examination.verdict is Verdict.FAIL:
-            smallest[:] = [(point, examination)]
+            self.smallest = (point, examination)
             raise _Failed
 
-    try:
-        examine()
-    except (_Failed, Flaky):  # flaky: code that draws random numbers fails not each time it is run
-        pass
-    except Unsatisfiable as error:
-        raise RuleError(
-            f"rule {rule.name!r}: no point could be drawn at which the forward runs and is finite"
-            f"{_most_common(tally)}; give inputs=fn(rng) or domains that keep the forward's inputs valid"
-        ) from error
-    return Outcome(tally, smallest[0] if smallest else None, tuple(examined), out_of_time)
+    def _keep_time(self) -> None:
+        if self.ends is not None and time.monotonic() > self.ends:
+            raise _OutOfTime
+
+    def _label(self) -> str:
+        """Name the rule and the check, the same in every run and by whichever door."""
+        places = [
+            f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
+            for function in self.rule.functions
+        ]
+        return "\n".join(["gradcheck", self.rule.kind, self.rule.name, *places, self.check.name])
 
 
-def examine_all(
-    rule: Rule,
-    check: Check,
-    bench: Bench,
-    points: Sequence[Point],
-    *,
-    seed: int,
-    time_budget: float | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Examine points that another check's search has drawn, up to the first that fails.
+@dataclass(frozen=True)
+class _Drawn:
+    """The points of a search that found no failure, for the next check of the same rule.
 
-    Nothing is shrunk: where one fails, `search` with the same seed comes to the same point.
+    Attributes:
+        rule: the rule.
+        draw: what says which points are drawn: the seed, and the number of points of the profile.
+        points: the points, in the order in which they were drawn.
+        discarded: why others were discarded, with how often.
+        unhealthy: what a health check of Hypothesis said.
     """
-    tally = Tally()
-    started = time.monotonic()
-    examined: list[Point] = []
-    for point in points:
-        if time_budget is not None and time.monotonic() - started > time_budget:
-            return Outcome(tally, None, tuple(examined), True)
-        examination = check.examine(rule, point, replace(bench, rng=_rng_at(seed, point)))
-        tally.add(point, examination)
-        examined.append(point)
-        progress()
-        if examination.verdict is Verdict.FAIL:
-            return Outcome(tally, (point, examination), tuple(examined), False)
-    return Outcome(tally, None, tuple(examined), False)
+
+    rule: Rule | None = None
+    draw: tuple[int, int] = (0, 0)
+    points: Sequence[Point] = ()
+    discarded: Counter[str] = field(default_factory=Counter)
+    unhealthy: Sequence[str] = ()
+
+    latest: ClassVar[_Drawn]
+
+    def serves(self, search: _Search) -> bool:
+        """Say whether these are enough of the points that a search would draw."""
+        same = self.rule is search.rule and self.draw == search.draw
+        return same and len(self.points) >= search.count
+
+
+_Drawn.latest = _Drawn()
+
+UNSTEADY = (
+    "a point that failed passed when it was looked at again: the rule is not the same each time"
+)
+
+UNFIT = (HealthCheck.too_slow, HealthCheck.nested_given, HealthCheck.differing_executors)
+"""Health checks that judge what is no fault here: a draw runs the user's forward, which takes the time it
+takes; and `gradcheck.check` may well be called inside a test of Hypothesis."""
+
+
+class _Shelf(ExampleDatabase):
+    """The part of a Hypothesis database that belongs to one check of one rule.
+
+    Hypothesis keeps failures by the function that it runs, which here is the same for all rules.
+    """
+
+    def __init__(self, whole: ExampleDatabase, label: str) -> None:
+        super().__init__()
+        self._whole, self._label = whole, label.encode()
+
+    def _key(self, key: bytes) -> bytes:
+        return self._label + b"\0" + key
+
+    def save(self, key: bytes, value: bytes) -> None:
+        self._whole.save(self._key(key), value)
+
+    def fetch(self, key: bytes) -> Iterable[bytes]:
+        return self._whole.fetch(self._key(key))
+
+    def delete(self, key: bytes, value: bytes) -> None:
+        self._whole.delete(self._key(key), value)
+
+
+def _unhealthy(error: FailedHealthCheck, tally: Tally) -> str:
+    first = str(error).strip().split("\n")[0].rstrip()
+    return f"drawing points is hard{_most_common(tally)}: {first}"
 
 
 def _most_common(tally: Tally) -> str:

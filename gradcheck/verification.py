@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks import select
-from gradcheck.checks.check import Bench, Check, Examination, points_for
+from gradcheck.checks.check import Bench, Check, Examination
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
 from gradcheck.oracles.autodiff import Autodiff
@@ -23,7 +23,7 @@ from gradcheck.oracles.programs import Programs
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.reproduction import describe_case, reproduce
 from gradcheck.rules import Point, Rule
-from gradcheck.search import Outcome, examine_all, search
+from gradcheck.search import search
 from gradcheck.verdicts import Profile, Verdict, profile_named
 
 __all__ = ["check", "verify", "verify_at"]
@@ -52,6 +52,7 @@ def verify(
     trace: bool = True,
     checks: Sequence[str] | None = None,
     profile: str = "standard",
+    replay: bool | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
     """Verify a rule over random architectures, shapes and values; never raise for a wrong gradient.
@@ -60,11 +61,15 @@ def verify(
         rule: made by `gradcheck.pair`, `gradcheck.vjp`, `gradcheck.gradient` and their kin.
         examples: points drawn; None for the profile's number. `gradient` and `shapes` examine all of
             them, a behaviour check a quarter.
-        seed: the seed of the draw, printed in every report; None draws a new one.
+        seed: the seed of the draw, printed in every report; None draws a new one. The same seed draws the
+            same points for the same profile and examples.
         time_budget: seconds for each check, after which no further point is examined; None for no limit.
         trace: whether the forward may be traced for autodiff; without it, finite differences decide.
         checks: the names of the checks to run; None for all.
         profile: "quick", "standard" or "thorough".
+        replay: whether failures of earlier runs come first, from the database of Hypothesis's current
+            profile (`.hypothesis/examples`; none under CI), and new ones are kept there; None for
+            yes where no seed is given, so that a seed alone decides what a run sees.
         progress: called after each examined point.
 
     Returns:
@@ -82,30 +87,49 @@ def verify(
     """
     _require_rule(rule)
     settings = _profile(profile, examples)
+    new = seed is None
     seed = new_seed() if seed is None else seed
+    replay = new if replay is None else replay
     started = time.monotonic()
     results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
-    drawn: tuple[Point, ...] = ()
+    replayed = False
     for item in select(checks):
         bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
-        outcome = _outcome(rule, item, bench, drawn, seed, time_budget, progress)
-        drawn = max(drawn, outcome.points, key=len)
+        outcome = search(
+            rule,
+            item,
+            bench,
+            seed=seed,
+            replay=replay,
+            time_budget=time_budget,
+            progress=progress,
+        )
+        if outcome.out_of_time:
+            notes.append(
+                f"{item.name}: the time budget of {time_budget:g} s ended the search early"
+            )
         if outcome.failure is None:
             verdict, reason = item.conclude(outcome.tally, settings)
-            if outcome.out_of_time:
-                notes.append(
-                    f"{item.name}: the time budget of {time_budget:g} s ended the search early"
-                )
             result = CheckResult(item.name, verdict, reason, (), outcome.tally)
         else:
             point, examination = outcome.failure
             result = _failed(rule, item, point, examination, outcome.tally)
-            reproduction = reproduction or reproduce(rule, point, seed)
+            if not reproduction:
+                again = "replay=True" if outcome.replayed else f"seed={seed}"
+                options = [again, *_beyond_defaults(profile, examples)]
+                reproduction = reproduce(rule, point, ", ".join(options))
+                replayed = outcome.replayed
         notes += outcome.tally.notes
         results.append(_as_expected(rule, result, notes))
     seconds = time.monotonic() - started
     return Report(
-        rule.name, tuple(results), seed, seconds, tuple(dict.fromkeys(notes)), reproduction
+        rule.name,
+        tuple(results),
+        seed,
+        seconds,
+        tuple(dict.fromkeys(notes)),
+        reproduction,
+        replayed=replayed,
     )
 
 
@@ -122,6 +146,7 @@ def check(rule: Rule, **options: Any) -> Report:
     >>> check(vjp(np.sin, lambda dout, x: dout * np.cos(x), x="N"), examples=20, seed=1).verdict
     'pass'
     """
+    __tracebackhide__ = True  # pytest then shows the caller's line
     report = verify(rule, **options)
     if report.verdict is Verdict.FAIL:
         raise GradientError(report)
@@ -172,7 +197,7 @@ def verify_at(
         tally.add(point, examination)
         if examination.verdict is Verdict.FAIL:
             result = _failed(rule, item, point, examination, tally)
-            reproduction = reproduce(rule, point, seed)
+            reproduction = reproduce(rule, point, f"seed={seed}")
         else:
             verdict, reason = item.conclude(tally, settings)
             result = CheckResult(item.name, verdict, reason, (), tally)
@@ -181,29 +206,10 @@ def verify_at(
     return Report(rule.name, tuple(results), seed, seconds, (), reproduction)
 
 
-def _outcome(
-    rule: Rule,
-    item: Check,
-    bench: Bench,
-    drawn: Sequence[Point],
-    seed: int,
-    time_budget: float | None,
-    progress: Callable[[], None],
-) -> Outcome:
-    """Examine the points that are drawn already, if they are enough, and search where one fails.
-
-    To draw a point costs more than most checks do.
-    """
-    examined = None
-    points = drawn[: points_for(item, bench.profile)]
-    if len(points) == points_for(item, bench.profile):
-        examined = examine_all(
-            rule, item, bench, points, seed=seed, time_budget=time_budget, progress=progress
-        )
-        if examined.failure is None:
-            return examined
-    found = search(rule, item, bench, seed=seed, time_budget=time_budget, progress=progress)
-    return examined if examined is not None and found.failure is None else found
+def _beyond_defaults(profile: str, examples: int | None) -> list[str]:
+    """Write out the arguments that a seed needs beside itself to draw the same points."""
+    given = [] if profile == "standard" else [f"profile={profile!r}"]
+    return given + ([] if examples is None else [f"examples={examples}"])
 
 
 def _oracles(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:

@@ -49,6 +49,7 @@ def test_the_list_of_public_names_is_complete():
 HOUSE = [
     "errors",
     "trees",
+    "randomness",
     "contracts",
     "programs",
     "rules",

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from gradcheck.adapters.beside import drawn_beside
 from gradcheck.adapters.declaration import OPTIONS, declare
@@ -18,6 +14,7 @@ from gradcheck.adapters.layer_sizes import dimensions_of_parameters, fixed_sizes
 from gradcheck.adapters.places import Place, places_of, snapshot
 from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
+from gradcheck.randomness import fixed_random_state
 from gradcheck.rules import Pullback, Rule, has_variables
 
 __all__ = ["layer"]
@@ -220,7 +217,7 @@ class _Layer:
 
         Its own random numbers are drawn from a fixed state, and that of the program is put back.
         """
-        with _fixed_random_state():
+        with fixed_random_state():
             return self.make(**arguments)
 
     def run(self, made: Any, inputs: tuple[Any, ...]) -> Any:
@@ -337,15 +334,3 @@ def _sizes(
         return {name: sizes[name] for name in free}
 
     return sizes_of
-
-
-@contextmanager
-def _fixed_random_state() -> Iterator[None]:
-    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
-    np.random.seed(0)  # noqa: NPY002
-    random.seed(0)
-    try:
-        yield
-    finally:
-        np.random.set_state(numpys)  # noqa: NPY002
-        random.setstate(pythons)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +98,7 @@ class Report:
         seconds: the time that the run took.
         notes: remarks on a rule that are no failure.
         reproduction: lines to paste that show the smallest failure again; empty without one.
+        replayed: whether that failure is one of an earlier run, which the seed does not draw.
     """
 
     rule: str
@@ -107,7 +107,7 @@ class Report:
     seconds: float
     notes: tuple[str, ...] = ()
     reproduction: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    replayed: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -141,6 +141,7 @@ class Report:
             "seconds": self.seconds,
             "notes": list(self.notes),
             "reproduction": self.reproduction,
+            "replayed": self.replayed,
             "checks": [
                 {
                     "name": check.name,

@@ -15,11 +15,14 @@ LARGEST_LITERAL = 40
 """Numbers that a reproduction writes out; a larger point is reproduced by the seed."""
 
 
-def reproduce(rule: Rule, point: Point, seed: int) -> str:
-    """Return Python lines that verify `rule` at `point` again, or the call that finds it again."""
+def reproduce(rule: Rule, point: Point, search: str) -> str:
+    """Return Python lines that verify `rule` at `point` again, or the call that finds it again.
+
+    `search` are the arguments of `gradcheck.verify` that find it, for a point too large to write out.
+    """
     variables = [np.size(value) for _, value in trees.leaves((point.inputs, point.cotangent))]
     if sum(variables) > LARGEST_LITERAL:
-        return f"gradcheck.verify({rule.name}, seed={seed})"
+        return f"gradcheck.verify({rule.name}, {search})"
     inputs = _literal(point.inputs)
     cotangent = "" if point.cotangent is None else f", {_literal(point.cotangent)}"
     return f"gradcheck.verify_at({rule.name}, gradcheck.Point({inputs}{cotangent}))"

@@ -1,4 +1,4 @@
-"""Hypothesis strategy of the sizes of a contract's dimensions."""
+"""How the sizes of a contract's dimensions are drawn by Hypothesis."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from itertools import islice
 
 import hypothesis
-from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from gradcheck.contracts import Contract
 from gradcheck.contracts.dimensions import Axes, Shape, bind_several
+from gradcheck.strategies.choices import choice
 
 __all__ = ["drawn_shape", "sizes"]
 
@@ -25,7 +25,6 @@ UNEQUAL = 3
 """Draws of four in which sizes are unequal as far as they can be; equal ones hide a transpose."""
 
 
-@st.composite
 def sizes(
     draw: DrawFn, contract: Contract, arguments: Mapping[str, int] | None = None
 ) -> dict[str, int]:
@@ -40,7 +39,7 @@ def sizes(
     """
     problem = contract.problem
     found = dict(arguments or {})
-    unequal = draw(st.integers(0, UNEQUAL)) > 0
+    unequal = choice(draw, range(UNEQUAL + 1)) > 0
     taken: set[int] = set()
     for name in problem.names:
         candidates = list(islice(problem.allowed(name, found), SIZES_OF_A_NAME))
@@ -51,15 +50,15 @@ def sizes(
             found = smallest
             break
         fresh = [size for size in candidates if size not in taken] if unequal else []
-        found[name] = draw(st.sampled_from(fresh or candidates))
+        found[name] = choice(draw, fresh or candidates)
         taken.add(found[name])
     for name in contract.variadics:
-        axes = draw(st.lists(st.integers(1, SIZES_OF_A_NAME // 2), max_size=LARGEST_RANK))
-        found.update(bind_several(name, tuple(axes)))
+        rank = choice(draw, range(LARGEST_RANK + 1))
+        axes = tuple(choice(draw, range(1, SIZES_OF_A_NAME // 2 + 1)) for _ in range(rank))
+        found.update(bind_several(name, axes))
     return found
 
 
-@st.composite
 def drawn_shape(draw: DrawFn, shape: Shape, bindings: Mapping[str, int]) -> tuple[int, ...]:
     """Draw the dimensions of one array: those of `bindings`, or 1 where an axis broadcasts ("#").
 
@@ -69,8 +68,8 @@ def drawn_shape(draw: DrawFn, shape: Shape, bindings: Mapping[str, int]) -> tupl
     for axis in shape.axes:
         own = list(Shape(shape.text, (axis,)).sizes(bindings))
         if isinstance(axis, Axes) and axis.broadcasts:
-            own = own[draw(st.integers(0, len(own))) :]
+            own = own[choice(draw, range(len(own) + 1)) :]
         if axis.broadcasts:
-            own = [draw(st.sampled_from([size, 1])) for size in own]
+            own = [choice(draw, (size, 1)) for size in own]
         result += own
     return tuple(result)

@@ -15,8 +15,9 @@ from gradcheck.contracts import Contract, Domain
 from gradcheck.contracts.sampling import STYLES
 from gradcheck.errors import GradcheckError, RuleError, UsageError
 from gradcheck.rules import Point, Rule
+from gradcheck.strategies.choices import chance, choice, random_seed
 from gradcheck.strategies.dimensions import sizes as drawn_sizes
-from gradcheck.strategies.values import cotangent, seeds, styles, values
+from gradcheck.strategies.values import cotangent, styles, values
 from gradcheck.strategies.variation import AS_DRAWN, MANNERS, Variation
 
 __all__ = ["VARIED", "point_at", "points"]
@@ -49,11 +50,11 @@ def points(rule: Rule, on_discard: OnDiscard | None = None) -> SearchStrategy[Po
 @st.composite
 def _points(draw: DrawFn, rule: Rule, variation: Variation, on_discard: OnDiscard | None) -> Point:
     if rule.contract is not None:
-        inputs, label, style = draw(_inputs_of_contract(rule.contract))
+        inputs, label, style = _inputs_of_contract(draw, rule.contract)
     else:
         inputs, label = _own_inputs(draw, rule, variation)
-        (style,) = draw(styles(0))
-    rng = np.random.default_rng(draw(seeds()))
+        (style,) = styles(draw, 0)
+    rng = np.random.default_rng(random_seed(draw))
     point = _complete(rule, inputs, rng, style, label)
     if isinstance(point, str):
         if on_discard is not None:
@@ -104,15 +105,14 @@ def point_at(
     return point
 
 
-@st.composite
 def _inputs_of_contract(draw: DrawFn, contract: Contract) -> tuple[tuple[Any, ...], str, str]:
     """Draw the inputs of a contract, a label of their styles, and the style of the cotangent."""
     domains = contract.domains
-    chosen = {path: draw(st.sampled_from(own)) for path, own in contract.choices.items()}
+    chosen = {path: choice(draw, own) for path, own in contract.choices.items()}
     fixed = {path: own.choices[0] for path, own in domains.items() if own.kind == "constant"}
     arguments = {path: int({**chosen, **fixed}[path]) for path in contract.arguments}
-    sizes = draw(drawn_sizes(contract, arguments))
-    *own_styles, last_style = draw(styles(len(domains)))
+    sizes = drawn_sizes(draw, contract, arguments)
+    *own_styles, last_style = styles(draw, len(domains))
     found: list[Any] = []
     words: list[str] = []
     for place, ((path, domain), style) in enumerate(zip(domains.items(), own_styles, strict=True)):
@@ -120,7 +120,7 @@ def _inputs_of_contract(draw: DrawFn, contract: Contract) -> tuple[tuple[Any, ..
             found.append(_fresh({**chosen, **fixed}[path]))
             words += [f"{path} = {chosen[path]!r:.20}"] if path in chosen else []
         else:
-            found.append(draw(values(domain, sizes, style, start=place + 1)))
+            found.append(values(draw, domain, sizes, style, start=place + 1))
             words.append(f"{path} {style}")
     return _grouped(contract, found), ", ".join(words), last_style
 
@@ -171,20 +171,18 @@ def _own_inputs(draw: DrawFn, rule: Rule, variation: Variation) -> tuple[tuple[A
     if rule.points is not None:
         inputs, label = _one_per_input(rule, "points=", draw(rule.points)), "drawn by points="
     elif rule.inputs is not None:
-        inputs, label = _called(rule, np.random.default_rng(draw(seeds()))), "drawn by inputs="
+        inputs, label = _called(rule, np.random.default_rng(random_seed(draw))), "drawn by inputs="
     else:
         raise UsageError(
             f"rule {rule.name!r} has no contract, no inputs= and no points=: nothing can be drawn"
         )
-    if not draw(st.booleans()):
+    if not chance(draw):
         return inputs, label
-    manners = {
-        path: draw(st.sampled_from(list(MANNERS))) for path in variation.variable_paths(inputs)
-    }
+    manners = {path: choice(draw, list(MANNERS)) for path in variation.variable_paths(inputs)}
     words = [f"{path} {manner}" for path, manner in manners.items() if manner != AS_DRAWN]
     if not words:
         return inputs, label
-    varied = variation.varied(inputs, manners, np.random.default_rng(draw(seeds())))
+    varied = variation.varied(inputs, manners, np.random.default_rng(random_seed(draw)))
     return varied, f"{label}, {VARIED}{', '.join(words)}"
 
 

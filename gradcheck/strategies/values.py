@@ -1,4 +1,4 @@
-"""Hypothesis strategies of values: a style and one seed per array, so that shrinking is quick.
+"""How values are drawn by Hypothesis: a style and one seed per array, so that shrinking is quick.
 
 An array is drawn by NumPy from a seed that Hypothesis draws, in a style that Hypothesis draws. A seed
 shrinks towards 0 and a style towards the first of the table, 1, 2, 3, ...
@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DrawFn
 from numpy.typing import NDArray
 
 from gradcheck.contracts import Domain
 from gradcheck.contracts.sampling import PLAIN_STYLES, STYLES, numbers
+from gradcheck.strategies.choices import chance, choice, random_seed
 from gradcheck.strategies.dimensions import drawn_shape
 
-__all__ = ["COTANGENT_STYLES", "cotangent", "seeds", "styles", "values"]
-
-SEED_BITS = 32
-"""Bits of a seed: enough that two draws differ, short enough to print."""
+__all__ = ["COTANGENT_STYLES", "cotangent", "styles", "values"]
 
 POOL_SIZE = 16
 """Entries of an array that are drawn by the user's strategy one by one; further ones repeat them."""
@@ -31,33 +29,26 @@ COTANGENT_STYLES = (*STYLES, ONE_HOT)
 """The styles of a cotangent: those of an input, and a single 1, which asks for one row of the Jacobian."""
 
 
-def seeds() -> SearchStrategy[int]:
-    """Draw a seed of `numpy.random.default_rng`."""
-    return st.integers(0, 2**SEED_BITS - 1)
-
-
-@st.composite
 def styles(draw: DrawFn, count: int) -> tuple[str, ...]:
     """Draw a style for each of `count` inputs and, last, for the cotangent.
 
     Half of the draws keep to styles at which an oracle decides every entry, in all arrays at once:
     of several arrays in free styles at least one would nearly always be extreme.
     """
-    plain = draw(st.sampled_from([True, False]))
+    plain = not chance(draw)
     inputs = PLAIN_STYLES if plain else STYLES
     cotangents = PLAIN_STYLES if plain else COTANGENT_STYLES
     return (
-        *(draw(st.sampled_from(inputs)) for _ in range(count)),
-        draw(st.sampled_from(cotangents)),
+        *(choice(draw, inputs) for _ in range(count)),
+        choice(draw, cotangents),
     )
 
 
-@st.composite
 def values(draw: DrawFn, domain: Domain, sizes: Mapping[str, int], style: str, start: int) -> Any:
     """Draw an array of `domain` in `style`; "counting" begins with `start`."""
     assert domain.shape is not None
-    rng = np.random.default_rng(draw(seeds()))
-    shape = draw(drawn_shape(domain.shape, sizes))
+    rng = np.random.default_rng(random_seed(draw))
+    shape = drawn_shape(draw, domain.shape, sizes)
     pool = None
     if domain.strategy is not None:
         count = min(int(np.prod(shape)), POOL_SIZE)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from gradcheck.contracts import Contract, make_contract, one_of, parse_shape
 from gradcheck.contracts.dimensions import bind_several
 from gradcheck.contracts.matching import Observed, match
-from gradcheck.strategies.dimensions import drawn_shape, sizes
+from gradcheck.strategies import dimensions
+
+drawn_shape, sizes = (st.composite(draw) for draw in (dimensions.drawn_shape, dimensions.sizes))
 
 
 def of(output: Any = None, batch: str | None = None, **keywords: Any) -> Contract:
