@@ -6,6 +6,7 @@ Exit codes: 0 all rules pass, 1 a rule fails, 3 a usage, import or input error (
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -75,8 +76,9 @@ def verify(
     from gradcheck.errors import GradcheckError, UsageError
     from gradcheck.reports.files import require_writable, write
     from gradcheck.reports.terminal import Terminal
+    from gradcheck.seeds import new_seed
     from gradcheck.verdicts import profile_named
-    from gradcheck.verification import new_seed, verify
+    from gradcheck.verification import verify
 
     terminal = Terminal()
     settings = {
@@ -85,6 +87,7 @@ def verify(
         "seed": new_seed() if options["seed"] is None else options["seed"],
         "time_budget": options["time_budget"],
         "trace": not options["no_trace"],
+        "replay": options["seed"] is None,
         "checks": list(options["checks"]) or None,
     }
     errors = 0
@@ -111,6 +114,8 @@ def verify(
         try:
             reports.append(verify(item.rule, **settings, progress=advance))
             terminal.report(reports[-1])
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                terminal.annotate(reports[-1], item.target)
         except GradcheckError as error:
             errors += 1
             terminal.error(f"{item.target}: {error}")
@@ -118,7 +123,7 @@ def verify(
     if reports:
         terminal.summary(reports)
     if report_file is not None:
-        write(report_file, reports)
+        write(report_file, [report.as_dict() for report in reports])
     return exit_code(reports, errors)
 
 

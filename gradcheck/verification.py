@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,18 +23,10 @@ from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.reproduction import describe_case, reproduce
 from gradcheck.rules import Point, Rule
 from gradcheck.search import search
+from gradcheck.seeds import new_seed
 from gradcheck.verdicts import Profile, Verdict, profile_named
 
 __all__ = ["check", "verify", "verify_at"]
-
-SEED_BITS = 32
-"""Bits of a seed that is drawn where none is given: enough not to repeat, short enough to type."""
-
-
-def new_seed() -> int:
-    """Draw a seed for a run that was given none."""
-    return secrets.randbits(SEED_BITS)
-
 
 NO_CERTIFICATE = (
     "torch code is not traced: the verdict rests on torch's own autodiff and on finite differences, "
@@ -242,7 +233,11 @@ def _as_expected(rule: Rule, result: CheckResult, notes: list[str]) -> CheckResu
         return result
     if result.verdict is Verdict.FAIL:
         return replace(
-            result, verdict=Verdict.PASS, reason=f"fails as expected: {expected}", findings=()
+            result,
+            verdict=Verdict.PASS,
+            reason=f"fails as expected: {expected}",
+            findings=(),
+            expected_failure=expected,
         )
     notes.append(
         f"{result.name} was expected to fail ({expected}) and does not: remove the expectation"

@@ -48,6 +48,7 @@ def test_the_list_of_public_names_is_complete():
 
 HOUSE = [
     "errors",
+    "seeds",
     "trees",
     "randomness",
     "contracts",
@@ -65,6 +66,7 @@ HOUSE = [
     "reports",
     "verification",
     "discovery",
+    "plugin",
     "pytest_plugin",
     "cli",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gradcheck.errors import UsageError
-from gradcheck.reports.report import Report
 
 __all__ = ["require_writable", "write"]
 
@@ -24,16 +24,16 @@ def require_writable(file: str) -> None:
     path = Path(file)
     if path.suffix not in (".json", ".html"):
         raise UsageError(
-            f"--report {file}: the report is written as .json or .html, not {path.suffix or 'without suffix'}"
+            f"{file}: the report is written as .json or .html, not {path.suffix or 'without suffix'}"
         )
     if not path.parent.is_dir():
-        raise UsageError(f"--report {file}: there is no folder {path.parent}")
+        raise UsageError(f"{file}: there is no folder {path.parent}")
 
 
-def write(file: str, reports: Sequence[Report]) -> None:
-    """Write the reports to `file`, as JSON or as one HTML page by its suffix."""
+def write(file: str, reports: Sequence[dict[str, Any]]) -> None:
+    """Write reports as plain values (`Report.as_dict`) to `file`, as JSON or as HTML by its suffix."""
     if Path(file).suffix == ".json":
-        content = {"format": FORMAT, "reports": [report.as_dict() for report in reports]}
+        content = {"format": FORMAT, "reports": list(reports)}
         Path(file).write_text(
             json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )

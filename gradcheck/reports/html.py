@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-
-from gradcheck.reports.report import CheckResult, Report
-from gradcheck.reports.text import summary
+from typing import Any
 
 __all__ = ["page"]
 
@@ -19,33 +17,38 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; }
 """
 
 
-def page(reports: Sequence[Report]) -> str:
-    """Return the HTML page of some reports: wrong rules first, then undecided, then right ones."""
+def page(reports: Sequence[dict[str, Any]]) -> str:
+    """Return one HTML page of reports as plain values (`Report.as_dict`).
+
+    Wrong rules come first, then undecided ones, then right ones.
+    """
     order = ["fail", "inconclusive", "pass"]
-    sections = [
-        _section(report) for report in sorted(reports, key=lambda item: order.index(item.verdict))
-    ]
+    ordered = sorted(reports, key=lambda report: order.index(report["verdict"]))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>gradcheck</title>'
-        f"<style>{STYLE}</style></head><body><h1>gradcheck</h1>\n{''.join(sections)}</body></html>\n"
+        f"<style>{STYLE}</style></head><body><h1>gradcheck</h1>\n{''.join(map(_section, ordered))}"
+        "</body></html>\n"
     )
 
 
-def _section(report: Report) -> str:
-    rows = "".join(_row(check) for check in report.checks)
-    findings = "".join(f"<pre>{escape(finding.message)}</pre>\n" for finding in report.findings)
-    if report.reproduction:
-        findings += f"<p>Reproduce:</p><pre>{escape(report.reproduction)}</pre>\n"
-    notes = "".join(f"<p>Note: {escape(note)}</p>\n" for note in report.notes)
+def _section(report: dict[str, Any]) -> str:
+    rows = "".join(map(_row, report["checks"]))
+    messages = [finding["message"] for check in report["checks"] for finding in check["findings"]]
+    findings = "".join(f"<pre>{escape(message)}</pre>\n" for message in messages)
+    if report["reproduction"]:
+        findings += f"<p>Reproduce:</p><pre>{escape(report['reproduction'])}</pre>\n"
+    notes = "".join(f"<p>Note: {escape(note)}</p>\n" for note in report["notes"])
+    name, verdict = escape(report["rule"]), report["verdict"]
     return (
-        f'<h2>{escape(report.rule)}: <span class="{report.verdict}">{report.verdict}</span></h2>\n'
-        f"<table>{rows}</table>\n{findings}{notes}<p>seed {report.seed}, {report.seconds:.1f} s</p>\n"
+        f'<h2>{name}: <span class="{verdict}">{verdict}</span></h2>\n'
+        f"<table>{rows}</table>\n{findings}{notes}"
+        f"<p>seed {report['seed']}, {report['seconds']:.1f} s</p>\n"
     )
 
 
-def _row(check: CheckResult) -> str:
-    verdict = check.verdict if check.applies else "n/a"
+def _row(check: dict[str, Any]) -> str:
+    verdict = check["verdict"] if check["applies"] else "n/a"
     return (
-        f'<tr><td class="{verdict}">{verdict}</td><td>{escape(check.name)}</td>'
-        f"<td>{escape(summary(check))}</td></tr>"
+        f'<tr><td class="{verdict}">{verdict}</td><td>{escape(check["name"])}</td>'
+        f"<td>{escape(check['summary'])}</td></tr>"
     )

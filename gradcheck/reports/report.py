@@ -24,6 +24,7 @@ class CheckResult:
         reason: why the check is inconclusive, does not apply, or was expected to fail; else empty.
         findings: what is wrong, at the smallest failing point.
         tally: what all the points of the search showed.
+        expected_failure: the declared reason of a failure that the rule expects and that came; else empty.
     """
 
     name: str
@@ -31,6 +32,7 @@ class CheckResult:
     reason: str
     findings: tuple[Finding, ...]
     tally: Tally
+    expected_failure: str = ""
 
     @property
     def applies(self) -> bool:
@@ -132,7 +134,9 @@ class Report:
         return {check.name: check.power for check in self.checks}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain values that JSON can hold."""
+        """Return the report as plain values that JSON can hold; docs/command-line.md lists them."""
+        from gradcheck.reports.text import summary
+
         return {
             "rule": self.rule,
             "verdict": str(self.verdict),
@@ -148,6 +152,8 @@ class Report:
                     "verdict": str(check.verdict),
                     "applies": check.applies,
                     "reason": check.reason,
+                    "expected_failure": check.expected_failure,
+                    "summary": summary(check),
                     "power": {key: _plain(value) for key, value in check.power.items()},
                     "certificate": _certificate_as_dict(check),
                     "undecided_because": dict(check.tally.reasons),
@@ -162,7 +168,7 @@ class Report:
         """Write the report as one HTML page that needs no network."""
         from gradcheck.reports.html import page
 
-        Path(path).write_text(page([self]), encoding="utf-8")
+        Path(path).write_text(page([self.as_dict()]), encoding="utf-8")
 
     def __str__(self) -> str:
         from gradcheck.reports.text import render

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.reports.annotations import annotate
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.text import table
 from gradcheck.verdicts import Verdict
@@ -67,6 +68,11 @@ class Terminal:
             self.console.print(Text(f"\nreproduce:\n    {report.reproduction}"))
         for note in report.notes:
             self.console.print(Text(f"        note: {note}"))
+
+    def annotate(self, report: Report, file: str) -> None:
+        """Print what GitHub Actions shows beside the source."""
+        for line in annotate(report.as_dict(), file):
+            self.console.print(Text(line))
 
     def summary(self, reports: Sequence[Report]) -> None:
         """Print what was compared, and the smallest error that would have been seen."""

@@ -115,8 +115,3 @@ def test_a_private_rule_is_not_collected(pytester):
     result = pytester.runpytest_subprocess("--collect-only", "-q")
     assert "::right::" in result.stdout.str()
     assert "wrong" not in result.stdout.str()
-
-
-def test_the_options_are_in_the_help(pytester):
-    result = pytester.runpytest_subprocess("--help")
-    result.stdout.fnmatch_lines(["*--gradcheck-examples=N*", "*--gradcheck-seed=SEED*"])

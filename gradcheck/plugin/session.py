@@ -1,0 +1,102 @@
+"""What one pytest session keeps: its options, and the reports that its items hand in.
+
+Under xdist the items run in workers. A report travels to the controller as an attribute of the test's
+own report, as plain values; so nothing here, nor the summary, needs more than those.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradcheck.plugin.options import Options
+
+if TYPE_CHECKING:
+    from gradcheck.reports.report import Report
+
+__all__ = ["HandedIn", "Session", "hand_in", "session_of"]
+
+REPORTS = pytest.StashKey[list[dict[str, Any]]]()
+SESSION = pytest.StashKey["Session"]()
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A report as plain values (`Report.as_dict`), with the item that made it and how that ended."""
+
+    nodeid: str
+    outcome: str
+    report: dict[str, Any]
+
+
+class Session:
+    """A plugin of its own: collects the reports of all items, and tells of them at the end."""
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.options = options
+        self.handed_in: list[HandedIn] = []
+        self.is_worker = hasattr(config, "workerinput")
+        config.stash[SESSION] = self
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report = yield
+        if call.when == "call" and REPORTS in item.stash:
+            report.gradcheck = item.stash[REPORTS]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for one in getattr(report, "gradcheck", ()):
+            outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+            self.handed_in.append(HandedIn(report.nodeid, outcome, one))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.handed_in or self.is_worker:
+            return
+        from gradcheck.plugin.summary import summarise
+
+        lines = summarise(self.handed_in, self.options.seed)
+        terminalreporter.section("gradcheck")
+        for line in lines:
+            terminalreporter.write_line(line)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from gradcheck.reports.annotations import annotate
+
+            for item in self.handed_in:
+                if item.outcome == "failed":
+                    for line in annotate(item.report, item.nodeid.split("::")[0]):
+                        terminalreporter.write_line(line)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.options.report and not self.is_worker:
+            from gradcheck.plugin.summary import by_rule
+            from gradcheck.reports.files import write
+
+            write(self.options.report, by_rule(self.handed_in))
+
+
+def session_of(config: pytest.Config) -> Session:
+    """Return what the session keeps."""
+    return config.stash[SESSION]
+
+
+def hand_in(item: pytest.Item, report: Report) -> None:
+    """Keep a report for the summary, and its figures among the properties of the item (JUnit)."""
+    import json
+
+    plain = json.loads(json.dumps(report.as_dict()))  # without NumPy's numbers, which xdist refuses
+    item.stash.setdefault(REPORTS, []).append(plain)
+    for check in plain["checks"]:
+        power = check["power"]
+        item.user_properties += [
+            ("gradcheck_verdict", check["verdict"]),
+            ("gradcheck_seed", plain["seed"]),
+            ("gradcheck_points", power["points"]),
+            ("gradcheck_architectures", power["architectures"]),
+        ]
+        if power["smallest_visible_error"] is not None:
+            figure = ("gradcheck_smallest_visible_error", power["smallest_visible_error"])
+            item.user_properties.append(figure)
