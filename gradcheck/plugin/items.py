@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -101,7 +102,7 @@ def conclude(item: pytest.Item, report: Report) -> None:
         message = f"{report.rule}: inconclusive: {reasons}"
         if wanted == "skip":
             pytest.skip(message)
-        item.warn(pytest.PytestWarning(message))
+        warnings.warn(pytest.PytestWarning(message), stacklevel=2)
 
 
 def how_to_see_it_again(report: Report) -> str:
