@@ -33,6 +33,8 @@ from gradcheck import trees
 from gradcheck.checks.check import Bench
 from gradcheck.checks.gradient import GradientCheck
 from gradcheck.oracles.autodiff import Autodiff
+from gradcheck.oracles.exact_oracle import Exact
+from gradcheck.oracles.extended import Extended
 from gradcheck.oracles.finite_differences import FiniteDifferences
 from gradcheck.oracles.programs import Programs
 from gradcheck.programs.compat import enable_x64
@@ -146,12 +148,15 @@ def first_use() -> float:
 def main() -> None:
     import jax
 
+    programs = Programs()
     count = int(sys.argv[1]) if len(sys.argv) > 1 else NETWORKS
     ways = {
         "eager jax.grad + allclose": plain_check(lambda f: f),
         "jitted jax.grad + allclose": plain_check(jax.jit),
         "gradcheck, autodiff alone": our_check(Autodiff(Programs())),
-        "gradcheck, all evidence": our_check(Autodiff(Programs()), FiniteDifferences()),
+        "gradcheck, all evidence": our_check(
+            Exact(programs), Extended(programs), Autodiff(programs), FiniteDifferences()
+        ),
     }
     drawn = draw_points(count + 1)
     times: dict[str, list[float]] = {way: [] for way in ways}

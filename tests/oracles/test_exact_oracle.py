@@ -211,3 +211,17 @@ def test_long_integer_inputs_are_told_apart():
         for i in (some, other)
     ]
     assert traced[0] is not traced[1]
+
+
+def test_the_specimen_is_certified_for_any_activation_with_its_cells_and_probability():
+    from reference.verification import affine_layer, batch_loss
+
+    for rule in (batch_loss, affine_layer):
+        report = gradcheck.verify(rule, examples=12, seed=1, checks=["gradient"])
+        assert report.certified, str(report)
+        (check,) = report.checks
+        proofs = check.tally.certified_cells
+        assert len(proofs) == check.certificate["cells"] > 1
+        assert 0 < check.certificate["probability"] < 1e-15
+        assert any("activations.py" in name for proof in proofs for name in proof.names)
+        assert any(proof.certificate.uninterpreted for proof in proofs)
