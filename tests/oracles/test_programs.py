@@ -9,11 +9,14 @@ from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.programs import Programs
 from gradcheck.rules import Point, claim_at
 
-RNG = np.random.default_rng(0)
+
+def new_rng(seed=0):
+    """A generator of its own for every use: no test's draws depend on which tests ran before."""
+    return np.random.default_rng(seed)
 
 
-def at(rule, programs, *inputs, cotangent=None):
-    return programs.at(rule, claim_at(rule, Point(inputs, cotangent)), RNG)
+def at(rule, programs, *inputs, cotangent=None, seed=0):
+    return programs.at(rule, claim_at(rule, Point(inputs, cotangent)), new_rng(seed))
 
 
 def untraceable(x):
@@ -63,7 +66,7 @@ def test_the_reused_programs_give_the_gradient_of_the_new_point():
     rule, programs = rule_of(branching, branching_vjp), Programs()
     for x in ([1.0, 2.0, 3.0], [4.0, -5.0, 6.0], [-4.0, 5.0, 6.0]):
         claim = claim_at(rule, Point((np.array(x),)))
-        found = Autodiff(programs).examine(rule, claim, RNG).entries["x"]
+        found = Autodiff(programs).examine(rule, claim, new_rng()).entries["x"]
         np.testing.assert_allclose(found.true, branching_vjp(np.ones(3), np.array(x)), rtol=1e-14)
 
 
@@ -78,7 +81,7 @@ def test_random_numbers_void_a_trace_and_both_sides_see_the_same_ones():
     assert first.random
     assert at(rule, programs, np.ones(64)) is not first
     claim = claim_at(rule, Point((np.ones(64),)))
-    found = Autodiff(programs).examine(rule, claim, RNG).entries["x"]
+    found = Autodiff(programs).examine(rule, claim, new_rng()).entries["x"]
     np.testing.assert_array_equal(found.true, found.claimed)
 
 
@@ -102,7 +105,7 @@ def test_a_forward_that_cannot_be_traced_abstains_with_the_line_and_is_still_dif
 def test_a_guard_at_its_edge_is_a_kink_for_autodiff():
     rule = rule_of(branching, branching_vjp)
     claim = claim_at(rule, Point((np.array([0.0, 1.0, 2.0]),)))
-    evidence = Autodiff(Programs()).examine(rule, claim, RNG)
+    evidence = Autodiff(Programs()).examine(rule, claim, new_rng())
     assert np.all(np.isinf(evidence.entries["x"].bound))
     assert "a kink or tie" in evidence.reason
 
@@ -121,5 +124,19 @@ def test_tracing_leaks_no_warning_of_the_users_code_at_an_overflow():
     rule = rule_of(
         lambda x: 1 / (1 + np.exp(-x)), lambda g, x: g * np.exp(-x) / (1 + np.exp(-x)) ** 2
     )
-    claim = claim_at(rule, Point((np.array([-800.0, 1.0, 2.0]),)))
-    assert Programs().at(rule, claim, RNG).claimed is not None
+    for seed in range(20):  # whichever way the second point lies, of which most overflow as well
+        assert at(rule, Programs(), np.array([-800.0, 1.0, 2.0]), seed=seed).claimed is not None
+
+
+def test_a_wrong_program_that_an_overflow_hides_is_found_at_a_second_point():
+    """Both give 0 wherever exp overflows: only a point where it does not can tell them apart."""
+
+    def tells_traced_from_plain(x):
+        return 1 / (1 + (2 if type(x).__module__ == "numpy" else 1) * np.exp(-x))
+
+    overflowing = np.array([-800.0, -900.0, -1000.0])
+    rule = rule_of(tells_traced_from_plain, lambda g, x: np.zeros_like(x))
+    with pytest.raises(Abstention, match="repeated at a second point, and untraced code part"):
+        at(rule, Programs(), overflowing)
+    honest = rule_of(lambda x: 1 / (1 + np.exp(-x)), lambda g, x: np.zeros_like(x))
+    assert at(honest, Programs(), overflowing).claimed is not None

@@ -10,6 +10,7 @@ missed a view, a wrong twin in `lax` each break one of these.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import jax
@@ -96,12 +97,15 @@ def _check_elsewhere(
 ) -> None:
     """Compare program and function at a second point on the same branches."""
     towards = _perturbed(arguments, rng) if fresh is None else fresh
-    broken, unit = None, _unit(recorded)
-    for fraction in APPROACHES:
-        point = _between(arguments, towards, fraction)
+    crossed, same_branches, unit = None, False, _unit(recorded)
+    near = (_between(arguments, towards, fraction) for fraction in APPROACHES)
+    elsewhere = [] if fresh is not None else [_perturbed(_of_order_one(arguments), rng)]
+    for point in chain(elsewhere, near):
         broken = recorded.broken_guard(point)
         if broken is not None:
+            crossed = broken
             continue
+        same_branches = True
         try:
             untraced = _run_copy(function, point)
         except Exception:  # outside of the function's domain, perhaps
@@ -123,8 +127,8 @@ def _check_elsewhere(
         if difference:
             _check_derivative(function, recorded, point, rng)
         return
-    if broken is not None:
-        raise Abstention("no second point near this one takes the same branches", broken.line)
+    if crossed is not None and not same_branches:
+        raise Abstention("no second point near this one takes the same branches", crossed.line)
     raise Abstention("the function is defined and finite at no second point near this one")
 
 
@@ -242,6 +246,19 @@ def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[An
         return np.asarray(leaf + PERTURBATION * size * rng.normal(size=leaf.shape), leaf.dtype)[()]
 
     return trees.map_leaves(moved, arguments)  # type: ignore[no-any-return]
+
+
+def _of_order_one(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Scale every array to a largest magnitude of 1.
+
+    Where huge or tiny numbers overflow, saturate or vanish, programs that differ may give the same.
+    """
+
+    def scaled(leaf: Any) -> Any:
+        largest = np.max(np.abs(leaf), initial=0) if trees.is_variable(leaf) else 0
+        return np.asarray(leaf / largest, leaf.dtype)[()] if largest else leaf
+
+    return trees.map_leaves(scaled, arguments)  # type: ignore[no-any-return]
 
 
 def _between(one: Any, other: Any, fraction: float) -> Any:
