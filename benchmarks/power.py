@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -76,25 +77,31 @@ def planted(rule: Rule, rng: np.random.Generator) -> tuple[Rule, list[str]]:
     return dataclasses.replace(rule, linearise=linearise), where
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else ARCHITECTURES
+def measure(count: int) -> tuple[dict[str, int], dict[str, int], list[str]]:
+    """Count the verdicts on `count` architectures without a fault, and with one; list the missed."""
     network = gradcheck.gradient(
         loss, loss_gradients, points=verification.networks(), name="network"
     )
     rng = np.random.default_rng(SEED)
-    clean, faulty, missed = dict[str, int](), dict[str, int](), []
+    clean, faulty = Counter[str](), Counter[str]()
+    missed = []
     for point in track(draw_points(count), "architectures"):
-        verdict = gradcheck.verify_at(network, point, checks=["gradient"]).verdict
-        clean[verdict] = clean.get(verdict, 0) + 1
+        clean[gradcheck.verify_at(network, point, checks=["gradient"]).verdict] += 1
         wrong, where = planted(network, rng)
         verdict = gradcheck.verify_at(wrong, point, checks=["gradient"]).verdict
-        faulty[verdict] = faulty.get(verdict, 0) + 1
+        faulty[verdict] += 1
         if verdict != "fail":
-            missed.append((where, [str(value)[:60] for value in point.inputs[4]], verdict))
+            missed.append(f"{verdict} at {where}, activations {point.inputs[4]}")
+    return dict(clean), dict(faulty), missed
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else ARCHITECTURES
+    clean, faulty, missed = measure(count)
     print(f"{count} architectures without a fault: {clean}")
     print(f"{count} architectures with one entry off by {FAULT:g}: {faulty}")
     for case in missed:
-        print("not caught:", *case)
+        print("not caught:", case)
 
 
 if __name__ == "__main__":
