@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters.vjp import vjp
     from gradcheck.checks.check import Finding
     from gradcheck.contracts import (
+        booleans,
         complex,
         constant,
         elements,
@@ -57,6 +58,7 @@ _HOMES = {
     "gradcheck.adapters.vjp": ["vjp"],
     "gradcheck.checks.check": ["Finding"],
     "gradcheck.contracts": [
+        "booleans",
         "complex",
         "constant",
         "elements",

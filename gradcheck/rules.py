@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck import trees
+from gradcheck import gradients, trees
 from gradcheck.errors import BackwardError, RuleError
 
 if TYPE_CHECKING:
@@ -126,31 +126,19 @@ class Rule:
         Raises:
             RuleError: the gradients cannot be told apart.
         """
-        names = self.input_names
-        if isinstance(raw, dict) and set(raw) <= set(names):
-            return tuple(raw.get(name) for name in names)
-        sequence = isinstance(raw, (tuple, list))
-        if len(names) == 1 and (not sequence or (_is_container(inputs[0]) and len(raw) != 1)):
-            return (raw,)
-        if not sequence:
-            raise RuleError(
-                f"rule {self.name!r}: the backward returned {describe(raw)} for the {len(names)} inputs "
-                f"{', '.join(names)}; return one gradient per input in that order, None for an input "
-                "without one, or a dict by input name"
-            )
-        if len(raw) == len(names):
-            return tuple(raw)
-        variable = [has_variables(value) for value in inputs]
-        if len(raw) < len(names) and not any(variable[len(raw) :]):
-            return (*raw, *[None] * (len(names) - len(raw)))
-        if len(raw) == sum(variable):
-            gradients = iter(raw)
-            return tuple(next(gradients) if own else None for own in variable)
-        raise RuleError(
-            f"rule {self.name!r}: the backward returned {len(raw)} gradients for the {len(names)} "
-            f"{'input' if len(names) == 1 else 'inputs'} {', '.join(names)}; return one per input in "
-            "that order, None for an input without one"
-        )
+        try:
+            return gradients.by_input(raw, self.input_names, inputs, self.expected(inputs))
+        except RuleError as error:
+            raise RuleError(f"rule {self.name!r}: {error}") from None
+
+    def expected(self, inputs: tuple[Any, ...]) -> list[bool]:
+        """Say of each input whether a gradient is expected: not of labels, masks and configuration."""
+        declared = self.contract.inputs.values() if self.contract is not None else inputs
+        return [
+            trees.has_variables(value)
+            and any(getattr(domain, "has_gradient", True) for _, domain in trees.leaves(tree))
+            for value, tree in zip(inputs, declared, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -199,8 +187,7 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     output = trees.rebuild(output, outputs)
     if point.cotangent is None:
         point = replace(point, cotangent=trees.map_leaves(np.ones_like, output))
-    gradients = pullback(point.copy().cotangent)
-    claims = by_leaf(rule, point.inputs, gradients)
+    claims = by_leaf(rule, point.inputs, pullback(point.copy().cotangent))
     variables = [
         Variable(path, np.asarray(value), _claimed(rule, path, claims[path]))
         for name, tree in zip(rule.input_names, point.inputs, strict=True)
@@ -210,82 +197,24 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     return Claim(point, output, tuple(variables))
 
 
-def by_leaf(rule: Rule, inputs: tuple[Any, ...], gradients: tuple[Any, ...]) -> dict[str, Any]:
+def by_leaf(rule: Rule, inputs: tuple[Any, ...], found: tuple[Any, ...]) -> dict[str, Any]:
     """Return the gradient of each leaf of the inputs by its path; None where there is none.
 
     Raises:
         RuleError: a gradient is not in the containers of its input.
     """
-    found: dict[str, Any] = {}
-    for name, value, gradient in zip(rule.input_names, inputs, gradients, strict=True):
-        paths = [path for path, _ in trees.leaves(value, name)]
-        if gradient is None:
-            found |= dict.fromkeys(paths)
-        else:
-            found |= zip(paths, _matching_parts(rule, name, value, gradient), strict=True)
-    return found
-
-
-def has_variables(tree: Any) -> bool:
-    """Say whether any leaf of `tree` is an array of real or complex numbers."""
-    return any(trees.is_variable(value) for _, value in trees.leaves(tree))
-
-
-def describe(value: Any) -> str:
-    """Name a value by its type and shape, never by its contents: `(2, 3) float64, 'relu'`."""
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return "(" + ", ".join(describe(part) for part in value) + ")"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}{list(value.shape)}"
-    if isinstance(value, (list, dict)):
-        return f"a {type(value).__name__} of {len(value)}"
-    text = repr(value)
-    return text if len(text) <= LONGEST_REPR else f"a {type(value).__name__}"
-
-
-LONGEST_REPR = 40
-"""Characters of a value that fit into a sentence; a longer one is named by its type."""
-
-
-def _is_container(value: Any) -> bool:
-    return isinstance(value, (list, tuple, dict))
+    try:
+        return gradients.by_leaf(rule.input_names, inputs, found)
+    except RuleError as error:
+        raise RuleError(f"rule {rule.name!r}: {error}") from None
 
 
 def _what_raised(function: str, inputs: tuple[Any, ...], error: Exception) -> str:
-    return f"its {function} raised {type(error).__name__} at {describe(inputs)}: {error}"
+    return f"its {function} raised {type(error).__name__} at {trees.describe(inputs)}: {error}"
 
 
 def _claimed(rule: Rule, path: str, claim: Any) -> NDArray[Any] | None:
     return None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim)
-
-
-def _matching_parts(rule: Rule, name: str, value: Any, gradient: Any) -> list[Any]:
-    """List the parts of `gradient` that belong to the leaves of `value`; containers must agree."""
-    if not _is_container(value):
-        return [gradient]
-    if isinstance(value, dict):
-        if not isinstance(gradient, dict):
-            raise _structure_error(rule, name, value, gradient)
-        pairs = [(f"{name}[{key!r}]", part, gradient.get(key)) for key, part in value.items()]
-    else:
-        if not isinstance(gradient, (list, tuple)) or len(gradient) != len(value):
-            raise _structure_error(rule, name, value, gradient)
-        pairs = [
-            (f"{name}[{index}]", part, claim)
-            for index, (part, claim) in enumerate(zip(value, gradient, strict=True))
-        ]
-    found: list[Any] = []
-    for path, part, claim in pairs:
-        nothing = [None] * len(trees.leaves(part))
-        found += nothing if claim is None else _matching_parts(rule, path, part, claim)
-    return found
-
-
-def _structure_error(rule: Rule, name: str, value: Any, gradient: Any) -> RuleError:
-    return RuleError(
-        f"rule {rule.name!r}: the gradient of {name} is {describe(gradient)}, but {name} is "
-        f"{describe(value)}; return gradients in the same containers as the input"
-    )
 
 
 def _as_numbers(rule: Rule, what: str, value: Any) -> NDArray[Any]:
@@ -293,10 +222,12 @@ def _as_numbers(rule: Rule, what: str, value: Any) -> NDArray[Any]:
         array = np.array(value, copy=True)
     except Exception as error:
         raise RuleError(
-            f"rule {rule.name!r}: {what} is {describe(value)}, not an array of numbers"
+            f"rule {rule.name!r}: {what} is {trees.describe(value)}, not an array of numbers"
         ) from error
     if array.dtype.kind not in "biufc" and "float" not in str(array.dtype):
-        raise RuleError(f"rule {rule.name!r}: {what} is {describe(value)}, not an array of numbers")
+        raise RuleError(
+            f"rule {rule.name!r}: {what} is {trees.describe(value)}, not an array of numbers"
+        )
     return array
 
 

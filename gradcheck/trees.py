@@ -10,13 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["is_variable", "leaves", "map_leaves", "rebuild", "signature"]
+__all__ = [
+    "describe",
+    "has_variables",
+    "is_variable",
+    "leaves",
+    "map_leaves",
+    "rebuild",
+    "signature",
+]
 
 
 def is_variable(value: Any) -> bool:
     """Say whether `value` is an array (or NumPy scalar) of floating numbers of any precision."""
     dtype = getattr(value, "dtype", None)
     return dtype is not None and (dtype.kind in "fc" or "float" in str(dtype))
+
+
+def has_variables(tree: Any) -> bool:
+    """Say whether any leaf of `tree` is an array of real or complex numbers."""
+    return any(is_variable(value) for _, value in leaves(tree))
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -63,6 +76,26 @@ def signature(tree: Any) -> tuple[Any, ...]:
     True
     """
     return tuple(path for path, _ in leaves(tree))
+
+
+LONGEST_REPR = 40
+"""Characters of a value that fit into a sentence; a longer one is named by its type."""
+
+
+def describe(value: Any) -> str:
+    """Name a value by its type and shape, never by its contents.
+
+    >>> describe(("relu", [1, 2]))
+    "('relu', a list of 2)"
+    """
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return "(" + ", ".join(describe(part) for part in value) + ")"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= LONGEST_REPR else f"a {type(value).__name__}"
 
 
 def _rebuild(tree: Any, values: Iterator[Any]) -> Any:

@@ -51,6 +51,7 @@ HOUSE = [
     "seeds",
     "trees",
     "randomness",
+    "gradients",
     "contracts",
     "programs",
     "rules",

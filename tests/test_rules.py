@@ -70,7 +70,7 @@ def test_a_list_of_matrices_is_one_input_with_a_gradient_of_the_same_containers(
 
 WRONG = {
     "too many": (lambda g, x, y: (g, g, g), "returned 3 gradients for the 2 inputs x, y"),
-    "too few": (lambda g, x, y: (g,), "returned 1 gradients for the 2 inputs x, y"),
+    "too few": (lambda g, x, y: (g,), "returned 1 gradient for the 2 inputs x, y"),
     "an array for two inputs": (lambda g, x, y: g, r"returned float64\[2\] for the 2 inputs x, y"),
     "an unknown name": (lambda g, x, y: {"z": g}, "returned a dict of 1 for the 2 inputs"),
     "text": (lambda g, x, y: (g, "dy"), "the gradient of y is 'dy', not an array of numbers"),

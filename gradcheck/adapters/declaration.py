@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck import trees
 from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
-from gradcheck.rules import Pullback, Rule, describe
+from gradcheck.rules import Pullback, Rule
 
 __all__ = ["OPTIONS", "Linearise", "Primal", "Run", "declare"]
 
@@ -137,8 +137,8 @@ def _belonging_to(
         output = primal(inputs)
         if _shapes(own) != _shapes(output):
             raise RuleError(
-                f"derivative_of= returned {describe(output)} where the forward returned {describe(own)}; "
-                "it takes the same inputs and returns an output of the same shape"
+                f"derivative_of= returned {trees.describe(output)} where the forward returned "
+                f"{trees.describe(own)}; it takes the same inputs and returns an output of the same shape"
             )
         return output, pullback
 

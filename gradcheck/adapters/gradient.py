@@ -8,7 +8,7 @@ from typing import Any
 from gradcheck import trees
 from gradcheck.adapters.declaration import declare
 from gradcheck.errors import RuleError
-from gradcheck.rules import Pullback, Rule, describe
+from gradcheck.rules import Pullback, Rule
 
 __all__ = ["gradient"]
 
@@ -19,7 +19,8 @@ def gradient(f: Callable[..., Any], grad: Callable[..., Any], /, **keywords: Any
     Args:
         f: returns one real number (a float, or an array of one entry).
         grad: returns one gradient per input in the order of `f` (None: no claim), or a dict by
-            input name; the gradient of a list of arrays is a list of arrays.
+            input name; the gradient of a list of arrays is a list of arrays. A single array among
+            several inputs is the gradient of the first, as in `jax.grad`.
         **keywords: the dimensions or the domain of each input by its name, and the options of
             `gradcheck.pair`.
 
@@ -37,7 +38,7 @@ def gradient(f: Callable[..., Any], grad: Callable[..., Any], /, **keywords: Any
         return _scalar(f, inputs)
 
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
-        return primal(inputs), lambda _: grad(*inputs)
+        return primal(inputs), lambda _: _first_alone(grad(*inputs), inputs)
 
     return declare(
         "gradient",
@@ -50,11 +51,18 @@ def gradient(f: Callable[..., Any], grad: Callable[..., Any], /, **keywords: Any
     )
 
 
+def _first_alone(raw: Any, inputs: tuple[Any, ...]) -> Any:
+    """Return one gradient per input; a single array is that of the first."""
+    if len(inputs) > 1 and trees.is_variable(raw):
+        return (raw, *[None] * (len(inputs) - 1))
+    return raw
+
+
 def _scalar(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
     value = f(*inputs)
     if getattr(value, "size", 1) != 1 or len(trees.leaves(value)) != 1:
         raise RuleError(
-            f"{getattr(f, '__name__', 'f')} returned {describe(value)}; gradcheck.gradient expects a "
+            f"{getattr(f, '__name__', 'f')} returned {trees.describe(value)}; gradcheck.gradient expects a "
             "scalar function: use gradcheck.vjp for an output of several entries"
         )
     return value

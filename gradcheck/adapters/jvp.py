@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck import trees
 from gradcheck.adapters.declaration import declare
 from gradcheck.errors import RuleError
-from gradcheck.rules import Pullback, Rule, describe, has_variables
+from gradcheck.rules import Pullback, Rule
 
 __all__ = ["jvp"]
 
@@ -104,7 +104,7 @@ def _transposed(
     )
     return tuple(
         trees.map_leaves(lambda leaf: next(found) if trees.is_variable(leaf) else None, value)
-        if has_variables(value)
+        if trees.has_variables(value)
         else None
         for value in inputs
     )
@@ -126,8 +126,8 @@ def _contraction(tangent: Any, output: Any, cotangent: Any) -> Any:
         for (_, value), (_, other) in zip(ours, theirs, strict=True)
     ):
         raise RuleError(
-            f"the JVP returned {describe(tangent)} for an output of {describe(output)}; it returns the "
-            "tangent of the output alone, of the same shape"
+            f"the JVP returned {trees.describe(tangent)} for an output of {trees.describe(output)}; it "
+            "returns the tangent of the output alone, of the same shape"
         )
     total: Any = 0.0
     for (_, part), (_, weight) in zip(theirs, trees.leaves(cotangent), strict=True):

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gradcheck import trees
 from gradcheck.adapters.beside import drawn_beside
 from gradcheck.adapters.declaration import OPTIONS, declare
-from gradcheck.adapters.layer_gradients import gathered, gradient_reader
+from gradcheck.adapters.layer_gradients import gradient_reader, with_parameters_last
 from gradcheck.adapters.layer_sizes import dimensions_of_parameters, fixed_sizes, with_fixed_sizes
 from gradcheck.adapters.places import Place, places_of, snapshot
 from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
+from gradcheck.gradients import by_input
 from gradcheck.randomness import fixed_random_state
-from gradcheck.rules import Pullback, Rule, has_variables
+from gradcheck.rules import Pullback, Rule
 
 __all__ = ["layer"]
 
@@ -46,7 +48,8 @@ def layer(
             backward returns them after those of its inputs.
         forward: the method that takes the inputs, or a function `forward(layer, *inputs)`.
         backward: the method that takes the cotangent and returns the gradients of the inputs, or a
-            function `backward(layer, dout)`.
+            function `backward(layer, dout)`. One that needs a second argument gets the cache of a
+            forward that returns `(out, cache)`.
         **keywords: the dimensions or the domain of each input of the forward, and the options of
             `gradcheck.pair`. The dimensions of a parameter may be declared by its name; they
             are otherwise read off the objects that `make` returns for several sizes.
@@ -156,7 +159,7 @@ class _Layer:
         places = self._places(example)
         names = self._input_names(example, {})
         initial = self._values(example, places)
-        kept = {name: value for name, value in initial.items() if has_variables(value)}
+        kept = {name: value for name, value in initial.items() if trees.has_variables(value)}
 
         own = drawn_beside(options, len(names), kept)
         return self._declared([*names, *kept], len(names), list(kept), places, [], own)
@@ -187,19 +190,26 @@ class _Layer:
             return made
 
         def primal(inputs: tuple[Any, ...]) -> Any:
-            return self.run(prepared(inputs), inputs[:count])
+            return self._forward(prepared(inputs), inputs[:count])[0]
 
         def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
             made = prepared(inputs)
-            ready = [made]
-            output = self.run(made, inputs[:count])
+            output, cache = self._forward(made, inputs[:count])
+            ready = [(made, cache)]
 
             def pullback(cotangent: Any) -> Any:
                 if not ready:  # gradients that accumulate by design start from zero again
-                    ready.append(prepared(inputs))
-                    self.run(ready[0], inputs[:count])
-                run = ready.pop()
-                return gathered(self._back(run, cotangent), run, gradients, names[0], names[1])
+                    again = prepared(inputs)
+                    ready.append((again, self._forward(again, inputs[:count])[1]))
+                run, cache = ready.pop()
+                raw = self._back(run, cotangent, *cache)
+                if gradients is None:
+                    return with_parameters_last(raw, names[0], inputs[count:last], names[1])
+                expected = rule.expected(inputs)[:count]
+                own = by_input(raw, names[0], inputs[:count], expected)
+                left = gradients(run)
+                kept = {name: left[name] for name in left if name in names[1]}
+                return {**dict(zip(names[0], own, strict=True)), **kept}
 
             return output, pullback
 
@@ -226,10 +236,26 @@ class _Layer:
             return getattr(made, self.forward)(*inputs)
         return self.forward(made, *inputs)
 
-    def _back(self, made: Any, cotangent: Any) -> Any:
+    def _forward(self, made: Any, inputs: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        """Run the forward; return its output, and the cache if the backward takes one."""
+        returned = self.run(made, inputs)
+        backward = self.backward
+        taken = 2 if callable(backward) else 1
+        function = backward if callable(backward) else getattr(made, backward)
+        if _required(function) != taken + 1:
+            return returned, ()
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            raise RuleError(
+                f"the backward of {self._title()} needs a second argument, but its forward returned "
+                f"{trees.describe(returned)}, not (out, cache); pass what it needs by a function: "
+                "backward=lambda layer, dout: layer.backward(dout, layer.x)"
+            )
+        return returned[0], (returned[1],)
+
+    def _back(self, made: Any, *arguments: Any) -> Any:
         if isinstance(self.backward, str):
-            return getattr(made, self.backward)(cotangent)
-        return self.backward(made, cotangent)
+            return getattr(made, self.backward)(*arguments)
+        return self.backward(made, *arguments)
 
     def _places(self, example: Any) -> dict[str, Place]:
         return {} if self.params is None else places_of(self.params, example, "params")
@@ -270,6 +296,12 @@ class _Layer:
             return self.backward
         found = getattr(self.make, self.backward, None)
         return found if callable(found) else self.make
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """Return how many positional arguments a function must be given."""
+    parameters = inspect.signature(function).parameters.values()
+    return sum(item.kind in POSITIONAL and item.default is item.empty for item in parameters)
 
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,16 +1,16 @@
-"""The gradients of a layer: what its backward returned, and what it left inside the layer."""
+"""The gradients of a layer's parameters: returned by its backward, or left inside the layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcheck import trees
 from gradcheck.adapters.places import Place
 from gradcheck.errors import ContractError, RuleError
-from gradcheck.rules import describe
+from gradcheck.gradients import by_input, named
 
-__all__ = ["gathered", "gradient_reader"]
+__all__ = ["gradient_reader", "with_parameters_last"]
 
 Reader = Callable[[Any], dict[str, Any]]
 
@@ -52,41 +52,27 @@ def gradient_reader(spec: Any, names: list[str]) -> Reader | None:
     return lambda made: _by_name(place.get(made), names)
 
 
-def gathered(
-    raw: Any,
-    made: Any,
-    gradients: Reader | None,
-    inputs: list[str],
-    parameters: list[str],
+def with_parameters_last(
+    raw: Any, inputs: Sequence[str], values: Sequence[Any], parameters: Sequence[str]
 ) -> Any:
-    """Join what the backward returned with the gradients that it left in the layer, by name."""
-    if gradients is None:
-        if _has_parameters_last(raw, parameters):
-            return {**_returned(raw[0], inputs), **raw[1]}
+    """Unpack what a backward returned whose last part holds the gradients of all parameters.
+
+    Args:
+        raw: such as `(dx, {"w": dw, "b": db})` or `(dx, (dw, db))`; anything else is returned as it is.
+        inputs: the names of the forward's inputs.
+        values: the parameters.
+        parameters: their names.
+    """
+    if not isinstance(raw, (tuple, list)) or len(raw) != len(inputs) + 1 or not parameters:
         return raw
-    left = gradients(made)
-    return {**_returned(raw, inputs), **{name: left[name] for name in left if name in parameters}}
-
-
-def _has_parameters_last(raw: Any, parameters: list[str]) -> bool:
-    """Say whether the backward returned `dx, {"w": dw, "b": db}`."""
-    is_pair = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], dict)
-    return is_pair and set(raw[1]) <= set(parameters)
-
-
-def _returned(raw: Any, names: list[str]) -> dict[str, Any]:
-    if isinstance(raw, dict):
+    *own, last = raw
+    if len(parameters) == 1 and isinstance(values[0], (dict, list, tuple)):
         return raw
-    if len(names) == 1 and not (isinstance(raw, (tuple, list)) and len(raw) == 1):
-        return {names[0]: raw}
-    if isinstance(raw, (tuple, list)) and len(raw) == len(names):
-        return dict(zip(names, raw, strict=True))
-    if raw is None:
-        return {}
-    raise RuleError(
-        f"the backward returned {describe(raw)} for the {len(names)} inputs {', '.join(names)} of the "
-        "forward; grads= says that the gradients of parameters lie in the layer, so return one for each input"
-    )
+    if isinstance(last, dict):
+        return (*own, *by_input(last, parameters, values, [True] * len(parameters)))
+    if isinstance(last, (tuple, list)) and len(last) == len(parameters):
+        return (*own, *last)
+    return raw
 
 
 def _by_name(found: Any, names: list[str]) -> dict[str, Any]:
@@ -103,11 +89,12 @@ def _by_name(found: Any, names: list[str]) -> dict[str, Any]:
         return dict.fromkeys(names, found) if len(names) == 1 else {}
     else:
         by_name = vars(found)
-    missing = [name for name in names if name not in by_name]
+    keys = {name: named(name, by_name, names) for name in names}
+    missing = [name for name in names if keys[name] is None]
     if missing:
         raise RuleError(
             f"grads= holds no {missing[0]!r} after the backward, only {', '.join(by_name) or 'nothing'}; a "
             "parameter without a gradient is left out of params= by naming the others: "
             "params={'w': 'params.w'}"
         )
-    return {name: by_name[name] for name in names}
+    return {name: by_name[key] for name, key in keys.items() if key is not None}

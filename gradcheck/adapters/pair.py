@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gradcheck import trees
 from gradcheck.adapters.declaration import declare
 from gradcheck.errors import RuleError
-from gradcheck.rules import Pullback, Rule, describe
+from gradcheck.rules import Pullback, Rule
 
 __all__ = ["pair"]
 
@@ -53,7 +54,7 @@ def _split(forward: Callable[..., Any], returned: Any) -> tuple[Any, Any]:
     if isinstance(returned, tuple) and len(returned) == 2:
         return returned
     raise RuleError(
-        f"{getattr(forward, '__name__', 'the forward')} returned {describe(returned)}; gradcheck.pair "
+        f"{getattr(forward, '__name__', 'the forward')} returned {trees.describe(returned)}; gradcheck.pair "
         "expects a forward that returns (out, cache): return `out, None` if there is nothing to keep, or use "
         "gradcheck.vjp for a derivative that takes the inputs themselves"
     )

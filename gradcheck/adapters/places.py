@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gradcheck import trees
@@ -36,7 +37,7 @@ class Place:
     @property
     def name(self) -> str:
         """The last attribute or key of the path."""
-        last = list(self._steps())[-1]
+        last = self.steps[-1]
         return last if isinstance(last, str) else self.path
 
     def inside(self, key: str) -> Place:
@@ -49,11 +50,11 @@ class Place:
         Raises:
             RuleError: there is nothing.
         """
-        for number, step in enumerate(steps := list(self._steps()), 1):
+        for number, step in enumerate(self.steps, 1):
             try:
                 owner = _one_step(owner, step)
             except (AttributeError, KeyError, IndexError, TypeError) as error:
-                so_far = "".join(map(_written, steps[:number])).removeprefix(".")
+                so_far = "".join(map(_written, self.steps[:number])).removeprefix(".")
                 raise RuleError(
                     f"the layer has no {so_far!r} ({type(error).__name__}); params= and grads= name "
                     "the places of its parameters and gradients"
@@ -65,7 +66,7 @@ class Place:
 
         What else refers to them, such as an optimizer, then sees the new values too.
         """
-        *before, last = self._steps()
+        *before, last = self.steps
         for step in before:
             owner = _one_step(owner, step)
         current = _one_step(owner, last)
@@ -77,10 +78,11 @@ class Place:
         else:
             owner[last] = filled
 
-    def _steps(self) -> Iterator[str | int]:
-        for match in self._matches():
-            attribute, index, _, key = match.groups()
-            yield attribute or (int(index) if index else key)
+    @cached_property
+    def steps(self) -> list[str | int]:
+        """The attributes, indices and keys of the path, in order."""
+        groups = (match.groups() for match in self._matches())
+        return [attribute or (int(index) if index else key) for attribute, index, _, key in groups]
 
     def _matches(self) -> Iterator[re.Match[str]]:
         return STEP.finditer(self.path)
@@ -103,7 +105,7 @@ def places_of(spec: Any, owner: Any, option: str) -> dict[str, Place]:
     if isinstance(spec, dict) and all(isinstance(path, str) for path in spec.values()):
         return {name: Place(path) for name, path in spec.items()}
     if isinstance(spec, (list, tuple)) and all(isinstance(path, str) for path in spec):
-        return {place.name: place for place in map(Place, spec)}
+        return _named(list(map(Place, spec)))
     if not isinstance(spec, str):
         raise ContractError(
             f"gradcheck.layer: {option} is {spec!r:.80}; the path of a dict, list or array inside the layer "
@@ -116,6 +118,22 @@ def places_of(spec: Any, owner: Any, option: str) -> dict[str, Place]:
     if not isinstance(found, (list, tuple)) and not trees.is_variable(found) and found is not None:
         return {key: Place(f"{spec}.{key}") for key in vars(found)}
     return {place.name: place}
+
+
+def _named(places: list[Place]) -> dict[str, Place]:
+    """Name places by their last step, or where all share it by the one before: `w` for `w.data`.
+
+    >>> list(_named([Place("w.data"), Place("b.data")]))
+    ['w', 'b']
+    """
+    names = [place.name for place in places]
+    for drop in range(1, min(len(place.steps) for place in places) if places else 0):
+        if len(set(names)) == len(names):
+            break
+        names = [str(place.steps[-1 - drop]) for place in places]
+    if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        names = [re.sub(r"\W+", "_", place.path).strip("_") for place in places]
+    return dict(zip(names, places, strict=True))
 
 
 def snapshot(value: Any) -> Any:

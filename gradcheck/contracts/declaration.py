@@ -91,7 +91,7 @@ def _positional(function: Callable[..., Any]) -> tuple[Parameters, bool]:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             raise ContractError(
                 f"{parameter.name} is a keyword-only parameter, but the forward is called with positional "
-                f"arguments; wrap it: lambda x: f(x, {parameter.name}=...)"
+                f"arguments; wrap it: lambda x, {parameter.name}: f(x, {parameter.name}={parameter.name})"
             )
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     positional = {parameter.name: parameter for parameter in found if parameter.kind in kinds}

@@ -68,6 +68,11 @@ class Domain:
     strategy: Any = None
     choices: tuple[Any, ...] = ()
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a gradient is expected: of labels, one-hot ones too, a backward may leave it out."""
+        return self.differentiable and self.kind != "one_hot"
+
     def named(self, quantity: str) -> Domain:
         """Return this domain with its nameless axes named after the input that it belongs to."""
         if self.shape is None:
