@@ -72,7 +72,10 @@ WRONG = {
     "too many": (lambda g, x, y: (g, g, g), "returned 3 gradients for the 2 inputs x, y"),
     "too few": (lambda g, x, y: (g,), "returned 1 gradient for the 2 inputs x, y"),
     "an array for two inputs": (lambda g, x, y: g, r"returned float64\[2\] for the 2 inputs x, y"),
-    "an unknown name": (lambda g, x, y: {"z": g}, "returned a dict of 1 for the 2 inputs"),
+    "an unknown name": (
+        lambda g, x, y: {"z": g},
+        "a gradient for 'z', which is none of the 2 inputs x, y",
+    ),
     "text": (lambda g, x, y: (g, "dy"), "the gradient of y is 'dy', not an array of numbers"),
     "a list for an array": (lambda g, x, y: (g, [g, [g]]), "the gradient of y is a list of 2"),
 }
