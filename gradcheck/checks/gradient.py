@@ -61,6 +61,10 @@ class GradientCheck:
         )
         notes = tuple(
             note for variable in compared for note in _remarks(variable, judgements[variable.path])
+        ) + tuple(
+            f"no gradient is claimed for {variable.path}: nothing was compared there"
+            for variable in claim.variables
+            if variable.claimed is None
         )
         return Examination(verdict, tuple(findings), judgements, tuple(evidence), notes, reasons)
 

@@ -349,3 +349,19 @@ def test_a_backward_that_returns_something_else_is_told_what_was_expected(backwa
     with pytest.raises(gradcheck.RuleError) as caught:
         verdict_of(rule)
     assert message in str(caught.value)
+
+
+def test_an_input_without_a_claimed_gradient_is_named_in_a_note_and_a_claimed_one_is_not():
+    """A pass must not look as if it covered what the backward left out."""
+
+    def backward(whole):
+        return lambda dout, x, b: {"x": dout} | ({"b": dout.sum(0)} if whole else {})
+
+    def notes(whole):
+        rule = gradcheck.vjp(lambda x, b: x + b, backward(whole), x="N M", b="M")
+        report = gradcheck.verify(rule, examples=5, seed=1, checks=["gradient"])
+        assert report.verdict == "pass"
+        return report.notes
+
+    assert "no gradient is claimed for b: nothing was compared there" in notes(whole=False)
+    assert not any("no gradient is claimed" in note for note in notes(whole=True))

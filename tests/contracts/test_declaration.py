@@ -102,7 +102,8 @@ def test_a_signature_that_cannot_be_read_takes_the_order_of_the_keywords() -> No
 
 def test_a_keyword_only_parameter_needs_a_wrapper() -> None:
     with pytest.raises(
-        ContractError, match=r"axis is a keyword-only parameter.*wrap it: lambda x: f"
+        ContractError,
+        match=r"axis is a keyword-only parameter.*wrap it: lambda x, axis: f\(x, axis=axis\)",
     ):
         make_contract(lambda x, *, axis: x, {"x": "N"})
 
