@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPSILON", "NEGLIGIBLE", "ROUNDING_ALLOWANCE", "Resolution", "natural_scale"]
+__all__ = ["EPSILON", "NEGLIGIBLE", "ROUNDING_ALLOWANCE", "TINY", "Resolution", "natural_scale"]
 
 Array = NDArray[Any]
 
 EPSILON = float(np.finfo(np.float64).eps)
 """The spacing of float64 at 1: twice the largest relative rounding error."""
+
+TINY = float(np.finfo(np.float64).tiny)
+"""The smallest float64 that has all its digits."""
 
 ROUNDING_ALLOWANCE = 32
 """How many roundings of the output's own size a derivative may lose.

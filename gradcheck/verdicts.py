@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.evidence import Entries, Evidence
-from gradcheck.resolution import EPSILON, Resolution, natural_scale
+from gradcheck.resolution import EPSILON, TINY, Resolution, natural_scale
 
 __all__ = [
     "PROFILES",
@@ -98,11 +98,13 @@ class OutputSize:
         contraction: the sum of |cotangent * output| over the output's entries.
         cotangent: the sum of |cotangent|.
         epsilon: the spacing at 1 of the coarsest numbers that the claim was computed from and in.
+        tiny: the smallest number that those hold with all their digits.
     """
 
     contraction: float
     cotangent: float
     epsilon: float = EPSILON
+    tiny: float = TINY
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,9 @@ def decide(
             seen = claimed if entries.claimed is None else entries.claimed
             asked = resolution if direct else on_paper_resolution
             loss = asked.loss(natural)
+            if direct:
+                # What underflows on the way is lost, and exp(100) in float32 makes 1 / exp(100) zero.
+                loss = loss + size.tiny * size.cotangent
             if entries.loss is not None:
                 loss = np.maximum(loss, entries.loss) if direct else entries.loss
             allowed = entries.bound + loss

@@ -85,7 +85,9 @@ def verify(
     results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
     replayed = False
     for item in select(checks):
-        bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
+        bench = Bench(
+            oracles_for(rule, trace, settings.power), settings, np.random.default_rng(seed)
+        )
         outcome = search(
             rule,
             item,
@@ -182,7 +184,9 @@ def verify_at(
     started = time.monotonic()
     results, reproduction = [], ""
     for item in select(checks):
-        bench = Bench(_oracles(rule, trace, settings.power), settings, np.random.default_rng(seed))
+        bench = Bench(
+            oracles_for(rule, trace, settings.power), settings, np.random.default_rng(seed)
+        )
         tally = Tally()
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
@@ -203,7 +207,7 @@ def _beyond_defaults(profile: str, examples: int | None) -> list[str]:
     return given + ([] if examples is None else [f"examples={examples}"])
 
 
-def _oracles(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
+def oracles_for(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
     if not trace:
         return (FiniteDifferences(power),)
     if rule.kind == "torch_function":

@@ -17,7 +17,7 @@ from gradcheck.checks.tally import Tally
 from gradcheck.diagnosis import explain
 from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence
-from gradcheck.oracles.precision import coarsest_epsilon
+from gradcheck.oracles.precision import coarsest_epsilon, largest_tiny
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Decision, Judgement, OutputSize, Profile, Verdict, decide, worst
 
@@ -55,10 +55,13 @@ class GradientCheck:
             self._finding(rule, claim, variable, judgements[variable.path], evidence)
             for variable in wrong
         ]
-        verdict = Verdict.FAIL if findings else worst(map(_verdict, judgements.values()))
+        filled = [item for item in judgements.values() if item.decisions.size]
+        verdict = Verdict.FAIL if findings else worst(map(_verdict, filled))
         reasons = tuple(
             dict.fromkeys(reason for item in judgements.values() for reason in item.reasons)
         )
+        if not filled:
+            reasons = (*reasons, NO_ENTRIES)
         notes = tuple(
             note for variable in compared for note in _remarks(variable, judgements[variable.path])
         ) + tuple(
@@ -71,10 +74,7 @@ class GradientCheck:
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Pass if each claimed gradient was decided right, whole, at enough points."""
         if not tally.seen:
-            return (
-                Verdict.INCONCLUSIVE,
-                NOTHING_CLAIMED if tally.points else "no point was examined",
-            )
+            return Verdict.INCONCLUSIVE, _most_common(tally) or "no point was examined"
         needed = min(profile.needed, profile.examples)
         short = [name for name in tally.seen if tally.decided[name] < needed]
         if not short:
@@ -135,6 +135,9 @@ class GradientCheck:
         )
 
 
+NO_ENTRIES = "no gradient has an entry to compare"
+"""The reason of a point whose arrays are all empty."""
+
 INACCURATE = "right on paper, inaccurate as it runs: the backward loses digits that the truth keeps"
 
 DIFFERS = "differs  at random residues, where equal functions agree"
@@ -169,10 +172,12 @@ def output_size(claim: Claim) -> OutputSize:
         contraction = sum(float(np.sum(cotangent * out)) for cotangent, out in pairs)
         cotangent = sum(float(np.sum(cotangent)) for cotangent, _ in pairs)
     claims = [variable.claimed for variable in claim.variables]
+    numbers = (claim.point.inputs, claim.point.cotangent, claim.output, claims)
     return OutputSize(
         contraction if np.isfinite(contraction) else 0.0,
         cotangent if np.isfinite(cotangent) else 0.0,
-        coarsest_epsilon(claim.point.inputs, claim.point.cotangent, claim.output, claims),
+        coarsest_epsilon(*numbers),
+        largest_tiny(*numbers),
     )
 
 
@@ -191,6 +196,10 @@ def _remarks(variable: Variable, judgement: Judgement) -> list[str]:
     if np.any(judgement.subgradient):
         found.append(f"the gradient of {variable.path} passes as a subgradient at kinks")
     return found
+
+
+def _most_common(tally: Tally) -> str:
+    return next((reason for reason, _ in tally.reasons.most_common(1)), "")
 
 
 def _verdict(judgement: Judgement) -> Verdict:

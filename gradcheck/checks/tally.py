@@ -101,6 +101,8 @@ class Tally:
                 self._add_proof(item.proof)
         complete: dict[str, bool] = {}
         for path, judgement in examination.judgements.items():
+            if not judgement.decisions.size:
+                continue  # an array without entries has nothing to compare
             whole = self._add_judgement(judgement)
             name = _input_name(path)
             complete[name] = whole and complete.get(name, True)

@@ -56,7 +56,8 @@ class Autodiff:
             needed: list[Any] = [None] * len(found)
             if epsilon > EPSILON:
                 low = evaluate(traced.true, wide, _running_error(epsilon))
-                needed = [np.asarray(error) for _, error in low]
+                gradients = low[: len(claim.variables)]  # what guards test comes after them
+                needed = [np.asarray(error) for _, error in gradients]
             recorded: dict[str, Any] = {}
             if traced.random:
                 if traced.claimed is None:

@@ -100,6 +100,7 @@ def estimate_derivative(
     same_cell: Callable[[float], bool] | None = None,
     finest: float | None = None,
     target: float | None = None,
+    value: float | None = None,
     rng: np.random.Generator,
 ) -> Derivative:
     """Estimate the derivative of `f` at 0, and bound the error of the estimate.
@@ -121,6 +122,7 @@ def estimate_derivative(
             is rounded, t says less and less of the change of x: 64 roundings of x, over d, is right.
         target: the absolute bound that is small enough, so that no evaluation is spent on a smaller
             one; None for 1e-9 of the steepness of f.
+        value: f at 0, where it is known: it tells of a feature at 0 that is narrower than any window.
         rng: places the points.
 
     Raises:
@@ -146,7 +148,7 @@ def estimate_derivative(
         return float(f(t))
 
     finest = FINEST * scale if finest is None else finest
-    search = WindowSearch(counted, scale, limits, rounding, same_cell, finest, target)
+    search = WindowSearch(counted, scale, limits, rounding, same_cell, finest, target, value)
     derivative = _examine(search, float(rng.uniform(*JITTER)))
     return replace(derivative, evaluations=calls)
 
@@ -166,7 +168,7 @@ def _examine_sides(search: WindowSearch, around: Window | None, jitter: float) -
         return _at_an_edge(right, (0.0, math.inf), "f is finite to the right of the point only")
     if right is None:
         return _at_an_edge(left, (-math.inf, 0.0), "f is finite to the left of the point only")
-    if level_jumps(left, right):
+    if level_jumps(left, right) or search.misses_the_value(left) or search.misses_the_value(right):
         return _kink(left, right, "f jumps at the point", bound=math.inf)
     if math.isinf(left.bound) or math.isinf(right.bound):
         return _not_finite("the slope grows without bound")

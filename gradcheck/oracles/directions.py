@@ -43,11 +43,15 @@ MOST_WRONG = 8
 
 @dataclass(frozen=True)
 class WrongEntry:
-    """An entry whose claim lies outside the bound: its flat index, its true value, its bound."""
+    """An entry whose claim lies outside the bound: its flat index, its true value, its bound.
+
+    `derivative` is that along the entry alone, by its size in the direction.
+    """
 
     entry: int
     true: float
     bound: float
+    derivative: Derivative
 
 
 def weights(claimed: Array, scale: Array) -> Array:
@@ -158,6 +162,7 @@ class _Part:
     entries: Entries
     residual: float
     bound: float
+    derivative: Derivative | None = None
 
     @property
     def disagrees(self) -> bool:
@@ -181,7 +186,7 @@ class _Halving:
         derivative = self.directional(along)
         self.derivatives += 1
         claimed = float(np.sum(self.claimed[entries] * along[entries]))
-        return _Part(entries, derivative.value - claimed, derivative.bound)
+        return _Part(entries, derivative.value - claimed, derivative.bound, derivative)
 
     def halve(self, part: _Part) -> tuple[_Part, _Part]:
         middle = part.entries.size // 2
@@ -196,8 +201,8 @@ class _Halving:
 
     def confirm(self, entry: int) -> list[WrongEntry]:
         part = self.measure(np.array([entry]))
-        if not part.disagrees or not math.isfinite(part.bound):
+        if part.derivative is None or not part.disagrees or not math.isfinite(part.bound):
             return []
         size = self.direction[entry]
         true = self.claimed[entry] + part.residual / size
-        return [WrongEntry(entry, float(true), float(part.bound / abs(size)))]
+        return [WrongEntry(entry, float(true), float(part.bound / abs(size)), part.derivative)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gradcheck.oracles.window_search import NARROWEST, TELLING, WindowSearch
-from gradcheck.oracles.windows import ROUNDING_UNIT, Window
+from gradcheck.oracles.window_search import NARROWEST, WindowSearch
+from gradcheck.oracles.windows import ROUNDING_UNIT, TELLING, Window
 
 __all__ = ["level_jumps", "merged", "near_kink", "one_sided"]
 

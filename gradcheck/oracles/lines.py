@@ -14,6 +14,7 @@ from gradcheck.errors import Abstention, RuleError
 from gradcheck.oracles.differences import Derivative, estimate_derivative
 from gradcheck.oracles.directions import step_scale
 from gradcheck.oracles.precision import coarsest_epsilon, epsilon_of, in_float64, is_low
+from gradcheck.oracles.refutation import Refutation
 from gradcheck.resolution import EPSILON
 from gradcheck.rules import Claim, Rule
 
@@ -93,10 +94,6 @@ class Line:
         self.moved = [np.ones(base.shape, bool) for base in self.base]
         self.magnitude = self._contraction()
         self.unit = max((epsilon_of(y.dtype) for y in self.base), default=EPSILON) / 2
-        # Where the output does not move at all, its own size may hide larger ones inside.
-        self.hidden = float(
-            sum(np.sum(np.abs(u)) for u in self.cotangent) * np.max(np.abs(self.x), initial=1)
-        )
         self.low, self.high = self._limits()
         self.observe_spread(1)
 
@@ -121,29 +118,34 @@ class Line:
 
     def derivative(self, direction: Array, target: float | None = None) -> Derivative:
         """Return the derivative along `direction` (n,); its bound is infinite where it says nothing."""
-        moving = direction != 0
         scale = step_scale(direction, self.size)
-        with np.errstate(all="ignore"):
-            ends = np.stack(
-                [(edge - self.x)[moving] / direction[moving] for edge in (self.low, self.high)]
-            )
-            finest = FINEST_STEP * self.epsilon * np.max(np.abs((self.x / direction)[moving]))
         self.moved = [np.zeros(base.shape, bool) for base in self.base]
         found = estimate_derivative(
             lambda t: self.value_at(t, direction),
             scale=scale,
-            limits=(float(np.max(np.min(ends, axis=0))), float(np.min(np.max(ends, axis=0)))),
+            limits=self._limits_along(direction),
             rounding=self._rounding,
-            finest=float(finest),
+            finest=self._finest(direction),
             target=target,
+            value=0.0,
             rng=self.rng,
         )
         if found.status in ("domain", "not finite"):
             return replace(found, value=np.nan, bound=np.inf)
         if found.value == 0:
-            hidden = self.epsilon * (self.magnitude + self.hidden) / scale
-            return replace(found, bound=found.bound + hidden)
+            return replace(found, bound=found.bound + self._hidden([...] * len(self.base)) / scale)
         return found
+
+    def refutes(self, found: Derivative, claimed: float, direction: Array) -> bool:
+        """Whether narrow windows too exclude `claimed`, which `found` along `direction` excludes."""
+        refutation = Refutation(
+            lambda t: self.value_at(t, direction),
+            self._rounding(),
+            self._hidden(self.moved),
+            self._finest(direction),
+            self._limits_along(direction),
+        )
+        return refutation.holds(found, claimed, self.rng)
 
     def value_at(self, t: complex, direction: Array) -> Any:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""
@@ -165,6 +167,27 @@ class Line:
         except Exception:
             return float("nan")
         return complex(total) if isinstance(t, complex) else float(total)
+
+    def _hidden(self, moved: Sequence[Any]) -> float:
+        """The rounding of numbers inside that may be as large as the inputs, and larger than the output."""
+        weight = sum(
+            float(np.sum(np.abs(u)[own])) for u, own in zip(self.cotangent, moved, strict=True)
+        )
+        return self.epsilon * (self.magnitude + weight * float(np.max(np.abs(self.x), initial=1)))
+
+    def _limits_along(self, direction: Array) -> tuple[float, float]:
+        moving = direction != 0
+        with np.errstate(all="ignore"):
+            ends = np.stack(
+                [(edge - self.x)[moving] / direction[moving] for edge in (self.low, self.high)]
+            )
+        return float(np.max(np.min(ends, axis=0))), float(np.min(np.max(ends, axis=0)))
+
+    def _finest(self, direction: Array) -> float:
+        moving = direction != 0
+        with np.errstate(all="ignore"):
+            moves = np.max(np.abs((self.x / direction)[moving]))
+        return float(FINEST_STEP * self.epsilon * moves)
 
     def split(self, flat: Array) -> dict[str, Array]:
         """Return the parts of an array (n,) by the path of their variable, in its shape."""

@@ -12,10 +12,10 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.errors import Abstention, RuleError
-from gradcheck.resolution import EPSILON
+from gradcheck.resolution import EPSILON, TINY
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 
-__all__ = ["coarsest_epsilon", "epsilon_of", "in_float64", "is_low"]
+__all__ = ["coarsest_epsilon", "epsilon_of", "in_float64", "is_low", "largest_tiny", "tiny_of"]
 
 
 def epsilon_of(dtype: Any) -> float:
@@ -32,6 +32,28 @@ def epsilon_of(dtype: Any) -> float:
 
         return float(ml_dtypes.finfo(dtype).eps)
     return EPSILON
+
+
+def tiny_of(dtype: Any) -> float:
+    """Return the smallest number that a floating dtype holds with all its digits; as `epsilon_of`.
+
+    >>> tiny_of(np.float16) == 2.0**-14
+    True
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind in "fc":
+        return max(float(np.finfo(dtype).tiny), TINY)
+    if "float" in str(dtype):
+        import ml_dtypes
+
+        return float(ml_dtypes.finfo(dtype).tiny)
+    return TINY
+
+
+def largest_tiny(*values: Any) -> float:
+    """Return the largest `tiny_of` the arrays among the leaves of these trees."""
+    dtypes = [value.dtype for _, value in trees.leaves(list(values)) if trees.is_variable(value)]
+    return max(map(tiny_of, dtypes), default=TINY)
 
 
 def coarsest_epsilon(*values: Any) -> float:

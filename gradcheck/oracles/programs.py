@@ -217,6 +217,14 @@ def _trace_by_recording(rule: Rule, claim: Claim, rng: np.random.Generator) -> T
 
 
 def _gradients(rule: Rule, paths: tuple[str, ...], inputs: Any, raw: Any) -> list[Any]:
-    """List the claimed gradients of these variables out of what the backward returned."""
+    """List the claimed gradients of these variables out of what the backward returned.
+
+    Integers are numbers too: `np.full(4, 2)` claims 2.0, and a program gives its real results alone.
+    """
     gradients = by_leaf(rule, inputs, rule.gradients_by_input(raw, inputs))
-    return [gradients[path] for path in paths]
+    return [
+        gradient.astype(np.float64)
+        if getattr(gradient, "dtype", None) is not None and gradient.dtype.kind in "biu"
+        else gradient
+        for gradient in (gradients[path] for path in paths)
+    ]

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gradcheck.oracles.windows import ROUNDING_UNIT, STEP_SHARE, Window, fit_window
+from gradcheck.oracles.windows import ROUNDING_UNIT, STEP_SHARE, TELLING, Window, fit_window
 
 __all__ = ["WindowSearch"]
 
@@ -65,10 +65,6 @@ two steps of narrowing."""
 SUSPICIOUS = 1e-6
 """The relative bound above which one looks for kinks that pass for noise."""
 
-TELLING = 450.0
-"""The bound of a window whose tail is noise, in units of noise / half: 24 times the norm 18 of the
-weights."""
-
 PATIENCE = 3
 """Windows in a row that do not help before narrowing ends: a factor of 8 * 64 * 512 in all."""
 
@@ -83,7 +79,8 @@ class WindowSearch:
     `limits` is the open interval of t where f may be evaluated; an end at 0 makes the search one of
     a one-sided derivative. `same_cell(t)` says whether f takes the same branches at t as at 0. No
     window is narrower than `finest` to either side. A bound of `target` ends the search; without one,
-    a bound that is `SATISFACTORY`.
+    a bound that is `SATISFACTORY`. A window whose limit at 0 is not `value`, f at 0 where that is
+    known, holds a feature narrower than the distance of its points.
     """
 
     f: Callable[[float], float]
@@ -93,6 +90,7 @@ class WindowSearch:
     same_cell: Callable[[float], bool] | None = None
     finest: float = 0.0
     target: float | None = None
+    value: float | None = None
     windows: list[Window] = field(default_factory=list)
 
     def run(self, jitter: float) -> Window | None:
@@ -114,13 +112,15 @@ class WindowSearch:
 
     def satisfied_by(self, window: Window) -> bool:
         """Whether nobody asked for a smaller bound than that of `window`."""
+        if self.misses_the_value(window):
+            return False
         if self.target is None:
             return window.relative_bound <= SATISFACTORY
         return window.bound <= self.target
 
     def convinced_by(self, window: Window) -> bool:
         """Whether nothing about `window`, or about those within it, speaks of a kink."""
-        return (
+        return not self.misses_the_value(window) and (
             window.flat
             or window.relative_bound <= SUSPICIOUS
             or self.satisfied_by(window)
@@ -136,7 +136,16 @@ class WindowSearch:
             for window in windows
             if not any(window.contradicts(other) for other in windows if other.half < window.half)
         ]
-        return min(trusted, key=lambda window: window.bound)
+        truest = [window for window in trusted if not self.misses_the_value(window)]
+        return min(truest or trusted, key=lambda window: window.bound)
+
+    def misses_the_value(self, window: Window) -> bool:
+        """Whether f at 0 lies beside `window`, or beside a narrower one whose bound is finer."""
+        return self.value is not None and any(
+            not abs(other.level - self.value) <= other.level_bound
+            for other in (window, *self.windows)
+            if other.half <= window.half
+        )
 
     @property
     def noise(self) -> float:

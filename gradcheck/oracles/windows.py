@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POINTS", "Window", "fit_window"]
+__all__ = ["POINTS", "TELLING", "Window", "fit_window"]
 
 POINTS = 12
 """Values of f in one window. At a window of 0.03 times the distance to the nearest singularity the
@@ -32,6 +32,10 @@ TAIL = 4
 CALIBRATION = 24.0
 """The bound in units of what the tail explains. Student's t with four degrees of freedom exceeds
 24 once in 57 000; the table in docs/calibration.md holds the measured counts."""
+
+TELLING = 450.0
+"""The bound of a window whose tail is noise, in units of noise / half: 24 times the norm 18 of the
+weights."""
 
 ROUNDING_UNIT = 2.0**-53
 """The rounding error of one float64 operation, relative to its result."""

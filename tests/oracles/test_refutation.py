@@ -1,0 +1,107 @@
+"""Claims that wide differences exclude are called wrong only if narrow ones exclude them too."""
+
+import numpy as np
+import pytest
+
+import gradcheck
+
+both = pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
+
+
+def report_at(forward, backward, x, trace=False):
+    rule = gradcheck.vjp(forward, backward, inputs=lambda rng: (x,), name="rule")
+    return gradcheck.verify_at(rule, (x,), trace=trace, checks=["gradient"])
+
+
+def soft_shrink(x):
+    return np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)
+
+
+def softmax(z):
+    e = np.exp(z - z.max())
+    return e / e.sum()
+
+
+def softmax_backward(g, z):
+    s = softmax(z)
+    return s * (g - np.sum(g * s))
+
+
+RIGHT = {
+    "floor of large numbers": (np.floor, lambda g, x: 0 * g, np.array([491105.4, 1.1e7 + 0.3])),
+    "a soft threshold among large entries": (
+        soft_shrink,
+        lambda g, x: g * (np.abs(x) > 0.5),
+        np.array([7.8e4, -7.4e4, 0.0, 9.9e5, -0.5, 6.8e5]),
+    ),
+    "a hard threshold among large entries": (
+        lambda x: x * (np.abs(x) > 0.5),
+        lambda g, x: g * (np.abs(x) > 0.5),
+        np.array([-0.5, 0.5, 2.6e7, 6.1e7]),
+    ),
+    "sine of large numbers": (np.sin, lambda g, x: g * np.cos(x), np.array([-1.4e8, -2.1e8, 4e8])),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_features_narrower_than_the_step_raise_no_alarm(name):
+    forward, backward, x = RIGHT[name]
+    report = report_at(lambda x: forward(x), backward, x)
+    assert report.verdict != "fail", str(report)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_claim_that_neither_wide_nor_narrow_differences_allow_fails_there(name):
+    forward, _, x = RIGHT[name]
+    report = report_at(lambda x: forward(x), lambda g, x: 7.0 * g, x)
+    assert report.verdict == "fail", str(report)
+
+
+def test_equal_logits_of_size_1e8_raise_no_alarm():
+    z = np.array([3e8, 2.6e8, 3e8, 1e7, 3e8])
+    assert report_at(softmax, softmax_backward, z).verdict != "fail"
+    assert report_at(softmax, lambda g, z: softmax_backward(g, z) + 1, z).verdict == "fail"
+
+
+def test_the_reason_names_the_features_too_narrow_for_the_step():
+    report = report_at(lambda x: np.floor(x), lambda g, x: 0 * g, np.array([491105.4]))
+    assert report.verdict == "inconclusive"
+    assert "steps or features too narrow" in report.checks[0].reason
+
+
+@both
+def test_what_underflows_in_float32_is_no_inaccuracy(trace):
+    x = np.array([95.0, 1.0], np.float32)
+
+    def forward(x):
+        return -np.log1p(np.exp(-x))
+
+    right = report_at(forward, lambda g, x: g / (1 + np.exp(x)), x, trace)
+    assert right.verdict != "fail", str(right)
+    wrong = report_at(forward, lambda g, x: g / (2 + np.exp(x)), x, trace)
+    assert wrong.verdict == "fail"
+
+
+@both
+def test_a_point_without_entries_compares_nothing_and_is_inconclusive(trace):
+    report = report_at(lambda x: 2 * x, lambda g, x: 7 * g, np.zeros((0, 3)), trace)
+    assert report.verdict == "inconclusive"
+    assert report.checks[0].reason == "no gradient has an entry to compare"
+
+
+@both
+def test_integers_claim_numbers_too(trace):
+    x = np.full(4, 0.7)
+    assert report_at(lambda x: 2.0 * x, lambda g, x: np.full(4, 2), x, trace).verdict == "pass"
+    assert report_at(lambda x: 2.5 * x, lambda g, x: np.full(4, 2), x, trace).verdict == "fail"
+
+
+def test_a_float32_maximum_whose_backward_takes_argmax_is_judged_and_not_an_error():
+    def backward(g, x):
+        dx = np.zeros_like(x)
+        dx[np.argmax(x)] = g
+        return dx
+
+    x = np.array([0.3, 2.0, -1.0], np.float32)
+    assert report_at(lambda x: x.max(), backward, x, True).verdict == "pass"
+    assert report_at(lambda x: x.max(), lambda g, x: 2 * backward(g, x), x, True).verdict == "fail"
