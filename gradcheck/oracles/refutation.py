@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.oracles.differences import Derivative, estimate_derivative
 from gradcheck.oracles.window_search import STEP
@@ -35,6 +37,19 @@ NARROWEST = 1e-15
 
 WIDENINGS = 4
 """Windows tried, each as wide as the noise asks that the last one showed."""
+
+NEIGHBOURS = 6
+"""Values of f on either side, at the finest steps, whose range is compared with that of wide ones."""
+
+ALIASED_SHARE = 0.1
+"""The part of its range that an oscillation too fast for the numbers shows between neighbours: that of
+a few random phases is about as large as that of all, that of a resolved function smaller by far."""
+
+BEYOND_ROUNDING = 100.0
+"""How many roundings of f its neighbours must differ by before that is called an oscillation."""
+
+FAR = 1e4
+"""The finest steps at least that wide values of f are apart."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class Refutation:
         error = _distance(wide, claimed)
         if not (0 < error < math.inf):
             return True
+        if self._aliased(wide, claimed):
+            return False
         half = max(self.finest, NARROWEST * wide.step, MARGIN * TELLING * self.noise / error)
         view = self._telling_window(half, error, wide.step)
         if view is not None:
@@ -83,6 +100,25 @@ class Refutation:
         if math.isinf(narrow.bound):
             return False  # f jumps there
         return not (_tells(narrow, error) and narrow.allows(claimed))
+
+    def _aliased(self, wide: Derivative, claimed: float) -> bool:
+        """Whether f oscillates from one number to the next, as sin(x^3) does at x = 1e8.
+
+        With the claimed slope it would then move by more than its range within the finest step, and
+        its values say nothing of it.
+        """
+        near = self.finest * np.arange(1, NEIGHBOURS + 1)
+        far = max(wide.step, FAR * self.finest) * np.linspace(0.1, 1, NEIGHBOURS)
+        beside = max(self._range(near), self._range(-near))
+        if not (BEYOND_ROUNDING * self.noise < beside < abs(claimed) * self.finest):
+            return False
+        return beside > ALIASED_SHARE * max(self._range(far), self._range(-far))
+
+    def _range(self, steps: NDArray[Any]) -> float:
+        """Return how far apart the values of f at these steps are, as far as it may be called there."""
+        low, high = self.limits
+        values = [self.f(float(t)) for t in steps if low < t < high]
+        return float(np.ptp(values)) if values else 0.0
 
     def _telling_window(self, half: float, error: float, seen: float) -> Window | None:
         """Return the narrowest window whose bound is well below `error`; None if there is none."""

@@ -105,3 +105,19 @@ def test_a_float32_maximum_whose_backward_takes_argmax_is_judged_and_not_an_erro
     x = np.array([0.3, 2.0, -1.0], np.float32)
     assert report_at(lambda x: x.max(), backward, x, True).verdict == "pass"
     assert report_at(lambda x: x.max(), lambda g, x: 2 * backward(g, x), x, True).verdict == "fail"
+
+
+def test_an_oscillation_too_fast_for_the_numbers_refutes_no_steep_claim_and_a_slow_one_does():
+    """At x = 1e8 sin(x^3) goes through 6e7 periods from one number to the next."""
+
+    def rule(factor):
+        return gradcheck.vjp(
+            lambda x: np.sin(x**3), lambda g, x: factor * g * 3 * x**2 * np.cos(x**3), x="N"
+        )
+
+    for x, verdicts in [(-1e8, ("inconclusive",) * 2), (1.5, ("pass", "fail"))]:
+        for factor, expected in zip((1.0, 1.1), verdicts, strict=True):
+            report = gradcheck.verify_at(
+                rule(factor), (np.array([x]),), trace=False, checks=["gradient"]
+            )
+            assert report.verdict == expected, str(report)
