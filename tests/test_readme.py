@@ -18,6 +18,7 @@ def blocks(language):
 
 def run(folder, *arguments):
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTEST_ADDOPTS", None)  # a reader of the README has none
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
