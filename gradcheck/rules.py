@@ -8,7 +8,7 @@ rule was written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,12 @@ class Rule:
         scalar: whether the output is a scalar loss, whose only cotangent is 1.
         kinks: the declared derivative of the output by an entry of an input, at a kink of it, by the
             input's name.
+        expected_failures: why a check is known to fail, by its name.
+        strict: whether notes of the behaviour checks are failures.
+        parameters: the inputs that are parameters inside a layer object.
+        accumulates: whether the gradients in a layer object add up over backwards; None if not declared.
+        repeated: pairs of inputs and cotangent to the raw gradients after each, all run in turn by one
+            layer object with the parameters of the first; None where there is no object.
     """
 
     name: str
@@ -81,6 +87,9 @@ class Rule:
     kinks: Mapping[str, float] = field(default_factory=dict)
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
+    parameters: tuple[str, ...] = ()
+    accumulates: bool | None = None
+    repeated: Callable[[Sequence[tuple[tuple[Any, ...], Any]]], list[Any]] | None = None
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ def layer(
     grads: Any = None,
     forward: str | Callable[..., Any] = "forward",
     backward: str | Callable[..., Any] = "backward",
+    accumulates: bool | None = None,
     **keywords: Any,
 ) -> Rule:
     """Make a rule of a factory of objects with `forward(x)` and `backward(dout)`.
@@ -50,6 +51,8 @@ def layer(
         backward: the method that takes the cotangent and returns the gradients of the inputs, or a
             function `backward(layer, dout)`. One that needs a second argument gets the cache of a
             forward that returns `(out, cache)`.
+        accumulates: whether the gradients of the parameters add up over the backwards of one object
+            until they are cleared; None accepts either, if all do the same.
         **keywords: the dimensions or the domain of each input of the forward, and the options of
             `gradcheck.pair`. The dimensions of a parameter may be declared by its name; they
             are otherwise read off the objects that `make` returns for several sizes.
@@ -92,7 +95,9 @@ def layer(
     others = {
         key: value for key, value in keywords.items() if key not in OPTIONS and key not in arguments
     }
-    return _Layer(make, params, grads, forward, backward).rule(free, arguments, others, options)
+    return _Layer(make, params, grads, forward, backward, accumulates).rule(
+        free, arguments, others, options
+    )
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class _Layer:
     grads: Any
     forward: str | Callable[..., Any]
     backward: str | Callable[..., Any]
+    accumulates: bool | None
 
     def rule(
         self,
@@ -213,6 +219,14 @@ class _Layer:
 
             return output, pullback
 
+        def repeated(runs: Sequence[tuple[tuple[Any, ...], Any]]) -> list[Any]:
+            made, found = prepared(runs[0][0]), []
+            for inputs, cotangent in runs:
+                self.run(made, inputs[:count])
+                raw = gathered(self._back(made, cotangent), made, gradients, names[0], names[1])
+                found.append(snapshot(raw))
+            return found
+
         rule = declare(
             "layer",
             {"forward": signature, "backward": self._source()},
@@ -220,7 +234,13 @@ class _Layer:
             linearise=linearise,
             primal=primal,
         )
-        return replace(rule, name=options.get("name") or self._title())
+        return replace(
+            rule,
+            name=options.get("name") or self._title(),
+            parameters=tuple(names[1]),
+            accumulates=self.accumulates,
+            repeated=repeated,
+        )
 
     def made(self, arguments: Mapping[str, Any]) -> Any:
         """Return a new object, the same one each time but for its parameters.

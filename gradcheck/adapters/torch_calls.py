@@ -45,15 +45,28 @@ def to_tensors(inputs: Any, device: str, *, tracked: bool = False) -> Any:
         device: where the tensors lie.
         tracked: whether those of real or complex numbers require gradients.
     """
-    torch = imported_torch()
 
     def tensor(leaf: Any) -> Any:
         if not isinstance(leaf, (np.ndarray, np.generic)):
             return leaf
-        found = torch.from_numpy(np.array(leaf, copy=True)).to(device)
+        found = _tensor(np.asarray(leaf)).to(device)
         return found.requires_grad_() if tracked and trees.is_variable(leaf) else found
 
     return trees.map_leaves(tensor, inputs)
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Any:
+    """Copy an array into a tensor of the same strides, negative ones excepted, which torch lacks."""
+    torch = imported_torch()
+    repeated = tuple(
+        slice(0, 1) if stride == 0 and size > 1 else slice(None)
+        for stride, size in zip(array.strides, array.shape, strict=True)
+    )
+    own = torch.from_numpy(np.array(array[repeated], copy=True))
+    if array.flags.c_contiguous or min(array.strides, default=0) < 0:
+        return own.expand(array.shape)
+    steps = [stride // array.itemsize for stride in array.strides]
+    return torch.empty_strided(own.shape, steps, dtype=own.dtype).copy_(own).expand(array.shape)
 
 
 def to_arrays(tree: Any) -> Any:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradcheck.checks.batch import BatchCheck
 from gradcheck.checks.check import Check
+from gradcheck.checks.determinism import DeterminismCheck
+from gradcheck.checks.dtype import DtypeCheck
 from gradcheck.checks.gradient import GradientCheck
+from gradcheck.checks.layout import LayoutCheck
 from gradcheck.checks.linearity import LinearityCheck
+from gradcheck.checks.purity import PurityCheck
+from gradcheck.checks.reuse import ReuseCheck
 from gradcheck.checks.shapes import ShapesCheck
 from gradcheck.errors import UsageError
 
@@ -16,6 +22,12 @@ CHECKS: tuple[Check, ...] = (
     GradientCheck(),
     ShapesCheck(),
     LinearityCheck(),
+    LayoutCheck(),
+    PurityCheck(),
+    ReuseCheck(),
+    BatchCheck(),
+    DtypeCheck(),
+    DeterminismCheck(),
 )
 """Every check, in the order in which reports list them."""
 

@@ -1,0 +1,63 @@
+"""The check `determinism`: the same call gives the same gradients, up to rounding.
+
+Law: a deterministic forward has one gradient, so two runs at one point agree; and a forward that draws
+random numbers, such as dropout, has one gradient for the numbers it drew, so two backwards of one
+forward agree. A backward that redraws its mask violates both.
+
+Another last bit, as parallel sums give, is rounding.
+"""
+
+from __future__ import annotations
+
+from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
+from gradcheck.checks.check import Bench, Examination
+from gradcheck.checks.comparison import Difference, Gradients, difference_finding, differences
+from gradcheck.checks.running import RANDOM_RUNS, Case, claimed_by, copied, forward_is_random
+from gradcheck.rules import Rule
+
+__all__ = ["DeterminismCheck"]
+
+RUNS = 3
+"""Runs that are compared: two masks drawn for a few entries are equal now and then, three rarely."""
+
+
+class DeterminismCheck(BehaviourCheck):
+    """The same call gives the same gradients, up to rounding."""
+
+    name = "determinism"
+
+    def applies(self, rule: Rule) -> str:
+        """Say so for JAX, whose programs are functions of their inputs."""
+        return "programs of JAX are deterministic" if rule.kind == "jax_rule" else ""
+
+    def examine_case(self, case: Case, bench: Bench) -> Examination:
+        """Compare several runs at the same point."""
+        runs = [case.fresh(case.cotangent) for _ in range(RUNS)]
+        differing = self._first(case, runs, case.gradients)
+        if differing is None:
+            return self.outcome(case.rule, [])
+        says = "differs from call to call"
+        if forward_is_random(case, bench.rng):
+            if case.rule.kind == "layer":
+                return does_not_apply("the forward draws random numbers")
+            _, pullback = case.rule.vjp(copied(case.inputs))
+            runs = [
+                claimed_by(case.rule, case.inputs, pullback, copied(case.cotangent))
+                for _ in range(RANDOM_RUNS)
+            ]
+            differing = self._first(case, runs[1:], runs[0])
+            if differing is None:
+                return does_not_apply("the forward draws random numbers, and its backward repeats")
+            says = "differs between two backwards of the same forward"
+        labels = ("second", "first")
+        finding = difference_finding(self.name, case.rule, says, differing, labels, CAUSE)
+        return self.outcome(case.rule, [finding])
+
+    def _first(self, case: Case, runs: list[Gradients], expected: Gradients) -> Difference | None:
+        size = case.size(case.cotangent)
+        return next(
+            (item for run in runs for item in differences(case.values, run, expected, size)), None
+        )
+
+
+CAUSE = "the backward draws random numbers of its own, or keeps state; take them from the forward"

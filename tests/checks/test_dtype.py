@@ -1,0 +1,78 @@
+"""The check `dtype`: float32 in, the same numbers out but for what float32 loses."""
+
+import numpy as np
+import pytest
+
+import gradcheck
+from tests.checks.battery import assert_passes, message_of, result_of
+
+
+def square(backward, **options):
+    return gradcheck.vjp(lambda x: x**2, backward, x="N", name="square", **options)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        square(lambda g, x: 2 * g * x),
+        gradcheck.vjp(lambda x: np.maximum(x, 0), lambda g, x: g * (x > 0), x="N"),
+        gradcheck.vjp(
+            softmax,
+            lambda g, x: softmax(x) * (g - (g * softmax(x)).sum(-1, keepdims=True)),
+            x="N D",
+        ),
+    ],
+    ids=["square", "relu", "softmax"],
+)
+def test_what_float32_loses_is_no_failure(rule):
+    assert not assert_passes(rule, "dtype").tally.notes
+
+
+def test_float64_out_for_float32_in_is_a_note_and_fails_a_strict_rule():
+    def wide(g, x):
+        return (2 * g * x).astype(np.float64)
+
+    (note,) = assert_passes(square(wide), "dtype").tally.notes
+    assert note == "the gradient of x is in float64 where all inputs are in float32"
+    assert "is in float64 where" in message_of(square(wide, strict=True), "dtype")
+
+
+def overflows(g, x):
+    return g * x * np.asarray(1e39, x.dtype) * np.asarray(2e-39, x.dtype)
+
+
+def through_whole_numbers(g, x):
+    return 2 * g * (x.astype(int) if x.dtype == np.float32 else x)
+
+
+def refuses(g, x):
+    if x.dtype != np.float64:
+        raise TypeError("float64 only")
+    return 2 * g * x
+
+
+@pytest.mark.parametrize(
+    ("backward", "words"),
+    [
+        (overflows, ["has no correct digit in float32", "leaves the range of float32"]),
+        (through_whole_numbers, ["has no correct digit in float32", "in float64  "]),
+        (refuses, ["backward raised TypeError", "in float32"]),
+    ],
+)
+def test_a_backward_that_fails_in_float32_is_named(backward, words):
+    message = message_of(square(backward), "dtype")
+    assert all(word in message for word in words), message
+
+
+def test_inputs_that_are_float32_already_are_compared_with_nothing():
+    rule = gradcheck.vjp(
+        lambda x: x**2,
+        lambda g, x: 2 * g * x,
+        inputs=lambda rng: (rng.normal(size=3).astype(np.float32),),
+    )
+    assert not result_of(rule, "dtype").applies
