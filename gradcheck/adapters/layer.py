@@ -198,6 +198,15 @@ class _Layer:
         def primal(inputs: tuple[Any, ...]) -> Any:
             return self._forward(prepared(inputs), inputs[:count])[0]
 
+        def claimed(made: Any, cache: tuple[Any, ...], inputs: Any, cotangent: Any) -> Any:
+            raw = self._back(made, cotangent, *cache)
+            if gradients is None:
+                return with_parameters_last(raw, names[0], inputs[count:last], names[1])
+            own = by_input(raw, names[0], inputs[:count], rule.expected(inputs)[:count])
+            left = gradients(made)
+            kept = {name: left[name] for name in left if name in names[1]}
+            return {**dict(zip(names[0], own, strict=True)), **kept}
+
         def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
             made = prepared(inputs)
             output, cache = self._forward(made, inputs[:count])
@@ -207,24 +216,15 @@ class _Layer:
                 if not ready:  # gradients that accumulate by design start from zero again
                     again = prepared(inputs)
                     ready.append((again, self._forward(again, inputs[:count])[1]))
-                run, cache = ready.pop()
-                raw = self._back(run, cotangent, *cache)
-                if gradients is None:
-                    return with_parameters_last(raw, names[0], inputs[count:last], names[1])
-                expected = rule.expected(inputs)[:count]
-                own = by_input(raw, names[0], inputs[:count], expected)
-                left = gradients(run)
-                kept = {name: left[name] for name in left if name in names[1]}
-                return {**dict(zip(names[0], own, strict=True)), **kept}
+                return claimed(*ready.pop(), inputs, cotangent)
 
             return output, pullback
 
         def repeated(runs: Sequence[tuple[tuple[Any, ...], Any]]) -> list[Any]:
             made, found = prepared(runs[0][0]), []
             for inputs, cotangent in runs:
-                self.run(made, inputs[:count])
-                raw = gathered(self._back(made, cotangent), made, gradients, names[0], names[1])
-                found.append(snapshot(raw))
+                cache = self._forward(made, inputs[:count])[1]
+                found.append(snapshot(claimed(made, cache, inputs, cotangent)))
             return found
 
         rule = declare(
