@@ -108,16 +108,15 @@ def _input_axes(case: Case) -> dict[str, int]:
     """Return the axis of each input array that counts examples, by the array's path."""
     contract = case.rule.contract
     assert contract is not None
+    assert contract.batch is not None
     found = {}
     for path, domain in contract.domains.items():
-        for place, axis in enumerate(domain.shape.axes if domain.shape is not None else ()):
-            named = isinstance(axis, Axis) and isinstance(axis.size, Name)
-            if named and axis.size.name == contract.batch:  # type: ignore[union-attr]
-                behind = domain.shape.axes[place:]  # type: ignore[union-attr]
+        axes = () if domain.shape is None else domain.shape.axes
+        for place, axis in enumerate(axes):
+            if isinstance(axis, Axis) and axis.size == Name(contract.batch):
                 # counted from the end where axes of any number stand in front
-                found[path] = (
-                    place if all(isinstance(a, Axis) for a in behind[:1]) else -len(behind)
-                )
+                fixed = all(isinstance(other, Axis) for other in axes[:place])
+                found[path] = place if fixed else place - len(axes)
                 break
     return found
 

@@ -64,3 +64,22 @@ def test_a_forward_that_mixes_examples_is_not_examined():
 
 def test_without_a_batch_dimension_the_check_does_not_apply():
     assert_does_not_apply(affine(right, batch=None), "batch", "no batch dimension is declared")
+
+
+def test_the_examples_are_found_behind_axes_of_any_number():
+    """The batch is the last axis but one, wherever it stands from the front."""
+
+    def rule(backward):
+        return gradcheck.vjp(
+            lambda x, w: x * w, backward, x="*lead N D", w="D", batch="N", name="scaled"
+        )
+
+    def over_all(x, values):
+        return values.sum(axis=tuple(range(x.ndim - 1)))
+
+    right = rule(lambda d, x, w: (d * w, over_all(x, d * x)))
+    assert_passes(right, "batch")
+    reasons = result_of(right, "batch").tally.inapplicable
+    assert "the forward mixes the examples of a batch" not in reasons
+    averaged = rule(lambda d, x, w: (d * w, over_all(x, d * x) / x.shape[-2]))
+    assert "the gradient of w" in message_of(averaged, "batch")
