@@ -15,17 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.checks.check import Finding
+from gradcheck.oracles.precision import epsilon_of, tiny_of
 from gradcheck.resolution import ROUNDING_ALLOWANCE, natural_scale
 from gradcheck.rules import Rule
 
-__all__ = ["Difference", "Gradients", "difference_finding", "differences", "epsilon_of", "plain"]
+__all__ = ["Difference", "Gradients", "difference_finding", "differences", "plain"]
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array]
-
-SINGLE = np.finfo(np.float32)
-BFLOAT16_EPSILON = 2.0**-7
-"""The spacing at 1 of the coarsest numbers in use, assumed for a format that NumPy does not know."""
 
 SPREAD_ALLOWANCE = 1000.0
 """How many times the change by one rounding of the inputs two runs may differ.
@@ -129,11 +126,6 @@ def difference_finding(
     return Finding(check, path, index, *values, diagnosis, "", "\n".join(lines))
 
 
-def epsilon_of(array: Array) -> float:
-    """Return the spacing of the array's real numbers at 1; of bfloat16 for a format NumPy lacks."""
-    return float(np.finfo(array.dtype).eps) if array.dtype.kind in "fc" else BFLOAT16_EPSILON
-
-
 def plain(value: Any) -> Any:
     """Return an entry of an array as a Python number, a shape as it is."""
     if isinstance(value, tuple):
@@ -143,9 +135,8 @@ def plain(value: Any) -> Any:
 
 def _outside(value: Array, ours: Array, theirs: Array, size: float, room: Any) -> NDArray[np.bool_]:
     """Mark the entries that differ by more than rounding; where the room is NaN nothing is said."""
-    arrays = (ours, theirs, value)
-    epsilon = max(float(SINGLE.eps), *map(epsilon_of, arrays))
-    smallest = max(float(SINGLE.tiny), *map(_smallest_normal, arrays))
+    dtypes = (np.dtype(np.float32), ours.dtype, theirs.dtype, value.dtype)
+    epsilon, smallest = max(map(epsilon_of, dtypes)), max(map(tiny_of, dtypes))
     with np.errstate(all="ignore"):
         natural = natural_scale(value, size) if value.shape == theirs.shape else size
         largest = np.maximum(np.abs(ours), np.abs(theirs))
@@ -155,10 +146,6 @@ def _outside(value: Array, ours: Array, theirs: Array, size: float, room: Any) -
         error = np.abs(ours - theirs)
         unknown = np.isnan(np.broadcast_to(room, theirs.shape))
         return np.asarray(~same & ~(error <= allowed) & ~unknown)
-
-
-def _smallest_normal(array: Array) -> float:
-    return float(np.finfo(array.dtype).tiny) if array.dtype.kind in "fc" else 0.0
 
 
 def _worst(wrong: NDArray[np.bool_], ours: Array, theirs: Array) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def first_violation(
             found,
             expected,
             sum(abs(a) * case.size(term) for a, term in law.terms),
-            lambda cotangent=cotangent: last_place_spread(case, cotangent, rng),  # type: ignore[misc]
+            partial(last_place_spread, case, cotangent, rng),
         )
         if wrong:
             labels = ("claimed", "linear")

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck import trees
-from gradcheck.checks.comparison import Gradients, epsilon_of
+from gradcheck.checks.comparison import Gradients
+from gradcheck.oracles.precision import epsilon_of
 from gradcheck.rules import Point, Pullback, Rule, by_leaf
 
 __all__ = [
@@ -195,7 +196,7 @@ def _perturbed(tree: Any, rng: np.random.Generator, epsilon: float | None) -> An
     """Return the tree with every real number changed by one rounding, up or down."""
 
     def changed(array: Array) -> Array:
-        step = epsilon_of(array) if epsilon is None else epsilon
+        step = epsilon_of(array.dtype) if epsilon is None else epsilon
         return np.asarray(array + array * rng.choice([-step, step], array.shape))
 
     return like(copied(tree), changed)

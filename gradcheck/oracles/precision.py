@@ -24,14 +24,8 @@ def epsilon_of(dtype: Any) -> float:
     >>> epsilon_of(np.float32) == 2.0**-23, epsilon_of(np.int64) == EPSILON
     (True, True)
     """
-    dtype = np.dtype(dtype)
-    if dtype.kind in "fc":
-        return max(float(np.finfo(dtype).eps), EPSILON)
-    if "float" in str(dtype):
-        import ml_dtypes
-
-        return float(ml_dtypes.finfo(dtype).eps)
-    return EPSILON
+    limits = _limits(np.dtype(dtype))
+    return EPSILON if limits is None else max(float(limits.eps), EPSILON)
 
 
 def tiny_of(dtype: Any) -> float:
@@ -40,14 +34,19 @@ def tiny_of(dtype: Any) -> float:
     >>> tiny_of(np.float16) == 2.0**-14
     True
     """
-    dtype = np.dtype(dtype)
+    limits = _limits(np.dtype(dtype))
+    return TINY if limits is None else max(float(limits.tiny), TINY)
+
+
+def _limits(dtype: np.dtype[Any]) -> Any:
+    """Return what NumPy or ml_dtypes says of a floating dtype; None for numbers of any other kind."""
     if dtype.kind in "fc":
-        return max(float(np.finfo(dtype).tiny), TINY)
+        return np.finfo(dtype)
     if "float" in str(dtype):
         import ml_dtypes
 
-        return float(ml_dtypes.finfo(dtype).tiny)
-    return TINY
+        return ml_dtypes.finfo(dtype)
+    return None
 
 
 def largest_tiny(*values: Any) -> float:

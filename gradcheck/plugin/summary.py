@@ -6,22 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradcheck.plugin.session import HandedIn
+from gradcheck.reports.figures import COUNTED, finest, totals
 
 __all__ = ["by_rule", "summarise"]
 
 Plain = dict[str, Any]
 
-HEADINGS = (
-    "check",
-    "rules",
-    "architectures",
-    "points",
-    "entries",
-    "undecided",
-    "certified",
-    "digits",
-    "visible",
-)
+HEADINGS = ("check", "rules", *COUNTED, "certified", "digits", "visible")
 
 
 def summarise(handed_in: Sequence[HandedIn], seed: int) -> list[str]:
@@ -73,23 +64,8 @@ def _table(checks: Sequence[Plain]) -> list[str]:
             rows.append((name, "0", *["-"] * (len(HEADINGS) - 2)))
             continue
         powers = [check["power"] for check in own]
-        digits = [power["digits"] for power in powers if power["digits"] is not None]
-        visible = [power["smallest_visible_error"] for power in powers]
-        visible = [error for error in visible if error is not None]
         proofs = [check["certificate"] for check in own if check["certificate"]]
-        rows.append(
-            (
-                name,
-                str(len(own)),
-                *(
-                    str(sum(power[key] for power in powers))
-                    for key in ("architectures", "points", "entries", "undecided")
-                ),
-                _cells(proofs),
-                f"{min(digits):.1f}" if digits else "-",
-                f"{max(map(float, visible)):.0e}" if visible else "-",
-            )
-        )
+        rows.append((name, *totals(powers), _cells(proofs), *finest(powers)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.reports.annotations import annotate
+from gradcheck.reports.figures import COUNTED, finest, totals
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.text import table
 from gradcheck.verdicts import Verdict
@@ -77,16 +78,7 @@ class Terminal:
     def summary(self, reports: Sequence[Report]) -> None:
         """Print what was compared, and the smallest error that would have been seen."""
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in (
-            "check",
-            "rules",
-            "architectures",
-            "points",
-            "entries",
-            "undecided",
-            "digits",
-            "visible",
-        ):
+        for heading in ("check", "rules", *COUNTED, "digits", "visible"):
             table.add_column(heading, justify="left" if heading == "check" else "right")
         results = [check for report in reports for check in report.checks]
         counted = dict.fromkeys(
@@ -94,23 +86,7 @@ class Terminal:
         )
         for name in counted:
             powers = [check.power for check in results if check.name == name]
-            digits = [power["digits"] for power in powers if power["digits"] is not None]
-            visible = [
-                power["smallest_visible_error"]
-                for power in powers
-                if power["smallest_visible_error"] is not None
-            ]
-            totals = [
-                str(sum(power[key] for power in powers))
-                for key in ("architectures", "points", "entries", "undecided")
-            ]
-            table.add_row(
-                name,
-                str(len(powers)),
-                *totals,
-                f"{min(digits):.1f}" if digits else "-",
-                f"{max(visible):.0e}" if visible else "-",
-            )
+            table.add_row(name, *totals(powers), *finest(powers))
         self.console.print()
         if counted:
             self.console.print(table)
