@@ -50,7 +50,7 @@ def test_chain_rows_with_formal_jacobians_are_read_as_pullbacks(target):
     assert [row_at(target, line).verdict for line in (44, 45, 56, 57, 58, 59, 60)] == ["true"] * 7
 
 
-def test_the_repaired_twin_is_certified_in_every_row():
+def test_the_repaired_twin_is_true_in_every_row():
     found = audit(repaired())
     assert found.verdict == "pass"
     assert {row.verdict for row in found.rows} == {"true"}
