@@ -141,13 +141,17 @@ class Rule:
             raise RuleError(f"rule {self.name!r}: {error}") from None
 
     def expected(self, inputs: tuple[Any, ...]) -> list[bool]:
-        """Say of each input whether a gradient is expected: not of labels, masks and configuration."""
+        """Say of each input whether a gradient is expected: not of labels, masks and configuration.
+
+        One-hot rows are labels beside other real inputs; alone they are an input like any other.
+        """
         declared = self.contract.inputs.values() if self.contract is not None else inputs
-        return [
-            trees.has_variables(value)
-            and any(getattr(domain, "has_gradient", True) for _, domain in trees.leaves(tree))
-            for value, tree in zip(inputs, declared, strict=True)
+        real = [trees.has_variables(value) for value in inputs]
+        expected = [
+            own and any(getattr(domain, "has_gradient", True) for _, domain in trees.leaves(tree))
+            for own, tree in zip(real, declared, strict=True)
         ]
+        return expected if any(expected) else real
 
 
 @dataclass(frozen=True)

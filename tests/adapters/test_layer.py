@@ -131,6 +131,36 @@ def test_a_flag_of_the_factory_is_drawn_like_any_choice():
     assert "False" in report.reproduction
 
 
+class Flatten:
+    """No parameters; the factory's argument is a configuration, and the backward returns one array."""
+
+    factor = 1.0
+
+    def __init__(self, keep):
+        self.keep = keep
+
+    def forward(self, x):
+        self.shape = x.shape
+        return x.reshape(x.shape[0], -1) if self.keep == "first" else x.reshape(-1, x.shape[-1])
+
+    def backward(self, dout):
+        return self.factor * dout.reshape(self.shape)
+
+
+class FlattenWrong(Flatten):
+    factor = 1.001
+
+
+@pytest.mark.parametrize("x", ["N C", gradcheck.one_hot("N C")], ids=["real", "one-hot"])
+def test_a_single_gradient_is_that_of_the_only_input_beside_the_choices_of_the_factory(x):
+    keep = gradcheck.one_of("first", "last", -1)
+    verdict, report = verdict_of(layer(Flatten, x=x, keep=keep))
+    assert verdict == "pass", str(report)
+    verdict, report = verdict_of(layer(FlattenWrong, x=x, keep=keep))
+    assert verdict == "fail"
+    assert report.findings[0].input == "x"
+
+
 def test_parameters_are_away_from_their_initial_values_where_the_user_draws_the_inputs():
     rule = layer(lambda: Scaled(3), inputs=lambda rng: (rng.normal(size=(4, 3)),), **ATTRIBUTES)
     x, gain, shift = rule.inputs(np.random.default_rng(0))
