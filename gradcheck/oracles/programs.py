@@ -32,6 +32,10 @@ MOST_VAIN_TRACES = 5
 """Points running at which a backward is traced in vain before its forward's program alone serves: at
 a tie the backward has no program, and a tenth of all points have ties."""
 
+MOST_VAIN_POINTS = 5
+"""Points at which all tracing is in vain before only each that is a power of two is tried, until one is
+traced: such code is seldom traceable anywhere, and copying a library's modules costs more than the point."""
+
 
 @dataclass(frozen=True, eq=False)
 class Traced:
@@ -97,6 +101,9 @@ class Programs:
     def __init__(self) -> None:
         self._kept: OrderedDict[Any, list[Traced]] = OrderedDict()
         self._last: tuple[Claim, Traced | Abstention] | None = None
+        self._vain_points = 0
+        self._reason: Abstention | None = None
+        self._is_traceable = False
 
     def at(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
         """Return the programs of `rule` that hold at the claim's point.
@@ -127,11 +134,27 @@ class Programs:
             if whole and (traced.trace is None or _holds(traced, arguments)):
                 self._kept.move_to_end(key)
                 return traced
-        traced = _trace(rule, claim, rng)
+        traced = self._traced(rule, claim, rng)
         if not traced.random:
             self._kept.setdefault(key, []).append(traced)
             if len(self._kept) > CACHED_ARCHITECTURES:
                 self._kept.popitem(last=False)
+        return traced
+
+    def _traced(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
+        """Trace at a new point, but ever more seldom while no point of the rule could be traced."""
+        count = self._vain_points + 1
+        is_power_of_two = count & (count - 1) == 0
+        if self._reason is not None and count > MOST_VAIN_POINTS and not is_power_of_two:
+            self._vain_points = count
+            raise self._reason.with_traceback(None)
+        try:
+            traced = _trace(rule, claim, rng)
+        except Abstention as abstention:
+            if not self._is_traceable:
+                self._vain_points, self._reason = count, abstention
+            raise
+        self._is_traceable, self._reason = True, None
         return traced
 
 

@@ -102,6 +102,55 @@ def test_a_forward_that_cannot_be_traced_abstains_with_the_line_and_is_still_dif
     assert set(report.power["gradient"]["oracles"]) == {"finite differences"}
 
 
+def test_code_that_is_traceable_nowhere_is_tried_ever_more_seldom(monkeypatch):
+    runs = []
+
+    def counted(x):
+        runs.append(x)
+        return untraceable(x)
+
+    monkeypatch.setattr("gradcheck.oracles.programs.MOST_VAIN_POINTS", 3)
+    rule, programs = rule_of(counted, lambda dout, x: dout), Programs()
+    reasons, attempts = set(), []
+    for length in range(1, 10):
+        claim = claim_at(rule, Point((np.ones(length),), np.ones(length)))
+        before = len(runs)
+        with pytest.raises(Abstention) as caught:
+            programs.at(rule, claim, new_rng())
+        reasons.add(str(caught.value))
+        attempts.append(len(runs) > before)
+    assert attempts == [True] * 3 + [True, False, False, False, True, False]
+    assert len(reasons) == 1, "the reason with its line is given at every point"
+
+
+def test_code_that_is_traceable_late_is_traced_from_then_on(monkeypatch):
+    monkeypatch.setattr("gradcheck.oracles.programs.MOST_VAIN_POINTS", 2)
+
+    def forward(x):
+        return x**2 if len(x) >= 8 else untraceable(x)
+
+    rule, programs = rule_of(forward, lambda dout, x: dout * 2 * x), Programs()
+    for length in range(1, 8):
+        with pytest.raises(Abstention):
+            at(rule, programs, np.ones(length))
+    for length in range(8, 12):
+        assert at(rule, programs, np.ones(length)).claimed is not None
+
+
+def test_points_without_a_program_do_not_cost_later_points_theirs(monkeypatch):
+    monkeypatch.setattr("gradcheck.oracles.programs.MOST_VAIN_POINTS", 2)
+
+    def forward(x):
+        return untraceable(x) if len(x) > 3 else x**2
+
+    rule, programs = rule_of(forward, lambda dout, x: dout * 2 * x), Programs()
+    assert at(rule, programs, np.ones(2)).claimed is not None
+    for length in (4, 5, 6):
+        with pytest.raises(Abstention):
+            at(rule, programs, np.ones(length))
+    assert at(rule, programs, np.ones(3)).claimed is not None
+
+
 def test_a_guard_at_its_edge_is_a_kink_for_autodiff():
     rule = rule_of(branching, branching_vjp)
     claim = claim_at(rule, Point((np.array([0.0, 1.0, 2.0]),)))

@@ -68,6 +68,11 @@ def is_users(module: ModuleType | dict[str, Any]) -> bool:
     path = names.get("__file__")
     if path is None:
         return name == "__main__" or name.partition(".")[0] not in sys.stdlib_module_names
+    return _is_outside_the_standard_library(path)
+
+
+@lru_cache(maxsize=1024)
+def _is_outside_the_standard_library(path: str) -> bool:
     path = os.path.abspath(path)
     return _package_in_site_packages(path) is not None or not path.startswith(STANDARD_LIBRARY)
 
