@@ -174,9 +174,11 @@ class _Test:
             room = np.abs(direction[entries]) * self.visible[entries]
             if abs(residual) <= max(derivative.bound, self.slack * float(np.min(room))):
                 # Whichever entry the residual is due to, it is off by no more than this.
-                self.true[entries] = self.line.claimed[entries] - residual / direction[entries]
+                true = self.line.claimed[entries] - residual / direction[entries]
                 bound = (abs(residual) + derivative.bound) / np.abs(direction[entries])
-                self.bound[entries] = np.minimum(bound, self.bound[entries])
+                finer = bound < self.bound[entries]
+                self.true[entries[finer]] = true[finer]
+                self.bound[entries[finer]] = bound[finer]
                 continue
             found = self._locate(direction)
             if found.size:

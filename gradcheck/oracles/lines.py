@@ -145,7 +145,7 @@ class Line:
             self._finest(direction),
             self._limits_along(direction),
         )
-        return refutation.holds(found, claimed, self.rng)
+        return refutation.holds(found, claimed)
 
     def value_at(self, t: complex, direction: Array) -> Any:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""

@@ -101,7 +101,9 @@ class WindowSearch:
             return None
         if first.flat:
             self.visit(self.scale * jitter)
-            self.visit(first.half / PEEK)
+            peek = self.visit(first.half / PEEK)
+            if peek is not None and not peek.flat and not self.satisfied_by(peek):
+                self._narrow(peek)
         elif not self.satisfied_by(first):
             self._narrow(first)
             if self.best.flat or self.best.half >= first.half:

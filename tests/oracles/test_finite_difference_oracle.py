@@ -52,6 +52,20 @@ def test_a_small_wrong_entry_beside_large_ones_is_found():
     assert np.flatnonzero(np.abs(true - claimed) > bound).tolist() == [77]
 
 
+def test_a_coarser_direction_changes_nothing_of_what_a_finer_one_has_found():
+    """Entries from 1e-10 to 1e6 are tested again and again, along directions of other bounds."""
+    x = np.random.default_rng(0).choice([-1.0, 1.0], 20) * 10 ** np.linspace(-10, 6.5, 20)
+    bell = lambda x: np.exp(-(x**2))  # noqa: E731
+    for seed in range(10):
+        true, bound, claimed, _ = entries(
+            elementwise(bell, lambda x: -2 * x * bell(x)), x, seed=seed
+        )
+        assert np.all(np.abs(true - claimed) <= bound)
+        wrong = elementwise(bell, lambda x: -2 * x * bell(x) + (x == x[11]) * 1e-3)
+        true, bound, claimed, _ = entries(wrong, x, seed=seed)
+        assert np.flatnonzero(np.abs(true - claimed) > bound).tolist() == [11]
+
+
 def test_wrong_entries_are_localised_in_far_fewer_forwards_than_entries():
     x = RNG.normal(size=4096)
     wrong = np.ones(4096)

@@ -39,6 +39,17 @@ RIGHT = {
         lambda g, x: g * (np.abs(x) > 0.5),
         np.array([-0.5, 0.5, 2.6e7, 6.1e7]),
     ),
+    "floor of a large integer": (np.floor, lambda g, x: 0 * g, np.array([5.1006675e8])),
+    "floor beside zero, among large numbers": (
+        np.floor,
+        lambda g, x: 0 * g,
+        np.array([-1.36807626e-13, 1.84018771e8]),
+    ),
+    "a product with floor at a large integer": (
+        lambda x: x * np.floor(x),
+        lambda g, x: g * np.floor(x),
+        np.array([184018771.0]),
+    ),
     "sine of large numbers": (np.sin, lambda g, x: g * np.cos(x), np.array([-1.4e8, -2.1e8, 4e8])),
 }
 
