@@ -53,6 +53,11 @@ TOO_NARROW = (
     "features too narrow for these"
 )
 
+CANCELLED_KINKS = (
+    "outputs have kinks here that cancel in their sum: a subgradient of each may differ "
+    "from the slope of the sum"
+)
+
 SHORT_SIGNIFICAND = 2.0**20
 """An input lies at a kink by intention, and not by chance beside it, if 20 bits hold it: 0, 1 or 0.5."""
 
@@ -202,10 +207,14 @@ class _Test:
     def _confirmed(self, entry: int, derivative: Derivative, step: float) -> bool:
         along = np.zeros_like(self.line.x)
         along[entry] = step
-        if self.line.refutes(derivative, float(self.line.claimed[entry]) * step, along):
-            return True
-        self.reasons.append(TOO_NARROW)
-        return False
+        claimed = float(self.line.claimed[entry]) * step
+        if not self.line.refutes(derivative, claimed, along):
+            self.reasons.append(TOO_NARROW)
+            return False
+        if self.line.has_room_for(derivative, claimed, along):
+            self.reasons.append(CANCELLED_KINKS)
+            return False
+        return True
 
     def _along(self, entries: Places) -> tuple[Array, Derivative]:
         self.left -= 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention, RuleError
+from gradcheck.oracles.cancelled_kinks import WIDER, cancelled_gap
 from gradcheck.oracles.differences import Derivative, estimate_derivative
 from gradcheck.oracles.directions import step_scale
 from gradcheck.oracles.precision import coarsest_epsilon, epsilon_of, in_float64, is_low
@@ -32,6 +33,15 @@ scatter shows in the differences as noise."""
 NOTHING_BUT_NOISE = 1e-3
 """The spread of two runs, relative to the size of the output, from which no slope is told: the
 noise up to which the bound of differences is calibrated is smaller."""
+
+CLEAR_OF_NOISE = 32.0
+"""The step at which kinks of single outputs are looked for, in units of noise / error: the noise of
+their slopes, up to four roundings over the step, is then an eighth of the error."""
+
+GAP_FOR_ERROR = 0.75
+"""How much of an error kinks that cancel must leave room for: all of it, less twice that noise."""
+
+NO_ROOM = "entries at an end of the declared domain cannot move to the same side"
 
 RUNS_TO_CONFIRM = 4
 """Further runs at the point before a claim is called wrong: a forward that redraws one of two values
@@ -118,12 +128,15 @@ class Line:
 
     def derivative(self, direction: Array, target: float | None = None) -> Derivative:
         """Return the derivative along `direction` (n,); its bound is infinite where it says nothing."""
+        limits = self._limits_along(direction)
+        if not limits[0] < limits[1]:
+            return Derivative(np.nan, np.inf, 0, 0.0, "domain", reason=NO_ROOM)
         scale = step_scale(direction, self.size)
         self.moved = [np.zeros(base.shape, bool) for base in self.base]
         found = estimate_derivative(
             lambda t: self.value_at(t, direction),
             scale=scale,
-            limits=self._limits_along(direction),
+            limits=limits,
             rounding=self._rounding,
             finest=self._finest(direction),
             target=target,
@@ -147,26 +160,45 @@ class Line:
         )
         return refutation.holds(found, claimed)
 
+    def has_room_for(self, found: Derivative, claimed: float, direction: Array) -> bool:
+        """Whether kinks of single outputs, which cancel in `found`, leave room for `claimed`."""
+        low, high = found.interval
+        error = max(low - claimed, claimed - high)
+        if not 0 < error < np.inf:
+            return False
+        t = max(self._finest(direction), CLEAR_OF_NOISE * self._rounding() / error)
+        start, stop = self._limits_along(direction)
+        if not start < -WIDER * t < WIDER * t < stop:
+            return False
+        gap = cancelled_gap(lambda t: np.concatenate(self._changes_at(t, direction)), t)
+        return gap >= GAP_FOR_ERROR * error
+
     def value_at(self, t: complex, direction: Array) -> Any:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""
+        wide = np.clongdouble if isinstance(t, complex) else np.longdouble
+        total = sum((np.sum(part) for part in self._changes_at(t, direction)), wide(0))
+        return complex(total) if isinstance(t, complex) else float(total)
+
+    def _changes_at(self, t: complex, direction: Array) -> list[NDArray[Any]]:
+        """Return cotangent * (forward(x + t d) - forward(x)), flat, for each array of the output."""
         self.evaluations += 1
         inputs = self._inputs_at(self.x + t * direction)
         wide = np.clongdouble if isinstance(t, complex) else np.longdouble
+        changes = []
         try:
             with np.errstate(all="ignore"):
                 output = self.rule.primal(inputs)
-                total = wide(0)
                 for moved, weight, base, (_, value) in zip(
                     self.moved, self.cotangent, self.base, trees.leaves(output), strict=True
                 ):
                     change = np.asarray(value, wide) - base
                     moved |= change != 0
-                    total += np.sum(weight * change)
+                    changes.append(np.ravel(weight * change))
         except RuleError:
             raise
         except Exception:
-            return float("nan")
-        return complex(total) if isinstance(t, complex) else float(total)
+            return [np.array([np.nan])]
+        return changes
 
     def _hidden(self, moved: Sequence[Any]) -> float:
         """The rounding of numbers inside that may be as large as the inputs, and larger than the output."""

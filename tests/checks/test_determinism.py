@@ -38,6 +38,37 @@ def test_dropout_that_keeps_its_mask_is_left_alone():
     assert "the forward draws random numbers, and its backward repeats" in result.tally.inapplicable
 
 
+class Tape:
+    """Dropout on a tape: the gradient of the input is added to until the caller clears it."""
+
+    def __init__(self, x):
+        self.kept, self.grad = mask(x) < 0.5, np.zeros_like(x)
+
+    def backward(self, dout):
+        self.grad = self.grad + dout * self.kept
+        return self.grad
+
+
+class RedrawingTape(Tape):
+    def backward(self, dout):
+        self.kept = mask(dout) < 0.5
+        return super().backward(dout)
+
+
+def on_a_tape(tape):
+    def forward(x):
+        cache = tape(x)
+        return x * cache.kept, cache
+
+    return gradcheck.pair(forward, lambda dout, tape: tape.backward(dout), x="N 8", name="tape")
+
+
+def test_dropout_whose_gradients_add_up_is_left_alone():
+    result = result_of(on_a_tape(Tape), "determinism")
+    assert result.verdict == "pass"
+    assert "its backward repeats" in result.tally.inapplicable.most_common()[0][0]
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
@@ -52,8 +83,9 @@ def test_dropout_that_keeps_its_mask_is_left_alone():
             ),
             "differs between two backwards of the same forward",
         ),
+        (on_a_tape(RedrawingTape), "differs between two backwards of the same forward"),
     ],
-    ids=["mask", "noise", "mask redrawn"],
+    ids=["mask", "noise", "mask redrawn", "mask redrawn, and added up"],
 )
 def test_random_numbers_of_the_backward_fail(rule, words):
     message = message_of(rule, "determinism")

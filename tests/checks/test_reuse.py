@@ -129,6 +129,27 @@ def test_a_layer_whose_gradients_accumulate_gets_a_note_unless_declared():
     assert not assert_passes(layer(Accumulates, accumulates=True), "reuse").tally.notes
 
 
+@pytest.mark.parametrize("slope", np.geomspace(1e-8, 1.0, 49).tolist())
+def test_gradients_of_a_tape_that_add_up_are_a_note_however_small(slope):
+    def backward(dout, cache):
+        cache["grad"] = cache["grad"] + slope * dout
+        return cache["grad"]
+
+    rule = gradcheck.pair(lambda x: (1 + slope * x, {"grad": 0.0}), backward, x="N")
+    report = gradcheck.verify_at(rule, (np.ones(2),), checks=["reuse"])
+    assert report.verdict == "pass", str(report)
+
+
+def test_gradients_of_which_only_some_add_up_fail():
+    def backward(dout, cache):
+        cache["grad"] = cache["grad"] + dout
+        return np.append(cache["grad"][:-1], 5 * cache["grad"][-1] ** 3)
+
+    rule = gradcheck.pair(lambda x: (x, {"grad": 0.0}), backward, x="N")
+    report = gradcheck.verify_at(rule, (np.ones(2),), checks=["reuse"])
+    assert "is another when the backward is run twice" in report.findings[0].message
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [

@@ -90,6 +90,71 @@ def test_steps_stay_inside_the_declared_domain():
     assert np.all(np.abs(true - claimed) <= bound)
 
 
+def test_entries_at_both_ends_of_the_declared_domain_are_undecided_and_do_not_hinder_others():
+    rule = gradcheck.vjp(np.square, lambda g, x: g * 2 * x, x=gradcheck.probabilities("1 C"))
+    x = np.zeros((1, 40))
+    x[0, 0], x[0, 20] = 0.25, 0.75
+    for seed in range(20):
+        _, bound, _, evidence = entries(rule, x, np.ones((1, 40)), seed)
+        assert np.flatnonzero(np.isfinite(bound)).tolist() == [0, 20]
+        assert "end of the declared domain" in evidence.reason
+
+
+def wrong_entries(rule, x, cotangent):
+    """Return the entries whose claim lies outside of what differences allow, at kinks an interval."""
+    _, _, claimed, evidence = entries(rule, x, cotangent)
+    found = evidence.entries["x"]
+    return np.flatnonzero(np.abs(found.true - claimed) > found.bound + found.spread).tolist()
+
+
+def pooled(take):
+    """Maxima of a row's neighbours; at a tie the backward takes the left or right one, by `take`."""
+
+    def vjp(dout, x):
+        gradient = np.zeros_like(x)
+        for place, weight in enumerate(dout):
+            left = x[place] > x[place + 1] or (x[place] == x[place + 1] and take(place))
+            gradient[place if left else place + 1] += weight
+        return gradient
+
+    return gradcheck.vjp(lambda x: np.maximum(x[:-1], x[1:]), vjp, x="N+1")
+
+
+TIES = np.array([3.0, 3.0, 3.0, 1.0])
+"""As x[1] grows, so do the maxima 0 and 1; weighted by 7 and -7 their sum stays."""
+
+
+def test_ties_of_several_outputs_that_cancel_are_no_error_of_a_backward_that_takes_one_side_each():
+    for take in (lambda place: True, lambda place: False, lambda place: place % 2):
+        for x in (TIES, np.concatenate([TIES, np.arange(20.0)])):
+            cotangent = np.zeros(len(x) - 1)
+            cotangent[:3] = 7.0, -7.0, 1.0
+            assert wrong_entries(pooled(take), x, cotangent) == []
+
+
+@pytest.mark.parametrize(("error", "wrong"), [(1e-6, [3]), (1e-3, [3]), (30.0, [0, 1, 2, 3])])
+def test_beside_ties_that_cancel_a_wrong_claim_is_found(error, wrong):
+    """The ties leave room for 0 to 7 at x[0], -7 to 7 at x[1] and -6 to 1 at x[2]; x[3] has none."""
+
+    def vjp(dout, x):
+        return pooled(lambda place: False).vjp((x,))[1](dout)[0] + np.array([error] * 4)
+
+    rule = gradcheck.vjp(lambda x: np.maximum(x[:-1], x[1:]), vjp, x="N+1")
+    assert wrong_entries(rule, TIES, np.array([7.0, -7.0, 1.0])) == wrong
+
+
+def test_curvature_of_outputs_that_cancels_is_no_excuse():
+    """x^2 weighted by 1 and -1: the bends cancel as those of kinks do, but shrink with the step."""
+    for error in (1e-7, 1e-4, 1e-1, 10.0):
+        rule = gradcheck.vjp(
+            lambda x: np.append(1e3 * x**2, -1e3 * x**2),
+            lambda g, x, e=error: g[:1] * 2e3 * x + g[1:] * -2e3 * x + e,
+            x="1",
+        )
+        true, bound, claimed, _ = entries(rule, [1.0], np.ones(2))
+        assert abs(true[0] - claimed[0]) > bound[0]
+
+
 def test_at_a_kink_the_truth_is_the_interval_between_the_slopes_of_both_sides():
     rule = elementwise(lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float))
     claim = claim_at(rule, Point((np.array([0.0, 1.0]),), np.array([2.0, 1.0])))
