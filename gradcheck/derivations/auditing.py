@@ -12,10 +12,11 @@ from gradcheck.derivations import diagnosis
 from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
 from gradcheck.derivations.document import Document, read
-from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
+from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
+from gradcheck.derivations.readings import choose_readings
 from gradcheck.derivations.rows import Row, cut
 from gradcheck.derivations.statements import Statement, read_statements
 from gradcheck.derivations.symbols import infer
@@ -187,7 +188,7 @@ def audit_document(
     judge_all(model, cases, seed)
     differing = {} if code is None else compare(code, model, rows, cases)
     cases = without_sample_sums(model, cases, seed)
-    cases = choose_meanings(model, cases, seed)
+    cases = choose_readings(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
     explain(judged, seed)
@@ -218,43 +219,6 @@ def without_sample_sums(model: Model, cases: Sequence[Case], seed: int) -> Seque
     fill_sizes(model, again)
     judge_all(model, again, seed)
     return again
-
-
-def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
-    """Judge all cases; those that are not finite once more at positive points."""
-    judge(model, cases, seed)
-    odd = [case for case in cases if case.problem is None and any(d != d for d in case.differences)]
-    for case in odd:
-        case.left, case.right, case.differences = [], [], []
-    if odd:
-        judge(model, odd, seed, positive=True)
-
-
-MEANINGS = ("logistic", "tanh")
-"""What an activation that has no definition may be where the generic one fails."""
-
-
-def choose_meanings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
-    """Read an activation as a known function where rows hold for that one only, and none fails for it."""
-    wrong = sum(case.holds is False for case in cases)
-    if not wrong:
-        return cases
-    names = {key[0].split(":")[0] for key in model.leaves if ":a" in key[0]}
-    for name in sorted(names - model.scalar_functions):
-        for meaning in MEANINGS:
-            model.meanings[name] = meaning
-            trial = [Case(case.claim, case.family, case.problem) for case in cases]
-            judge_all(model, trial, seed)
-            pairs = list(zip(cases, trial, strict=True))
-            lost = any(before.holds and not after.holds for before, after in pairs)
-            gained = any(before.holds is False and after.holds for before, after in pairs)
-            left = sum(case.holds is False for case in trial)
-            if gained and not lost:
-                model.note(f"{name} is read as the {meaning} function: some rows hold for it only")
-                cases, wrong = trial, left
-                break
-            del model.meanings[name]
-    return cases
 
 
 @dataclass

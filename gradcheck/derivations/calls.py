@@ -34,6 +34,8 @@ class Calls(Sums):
             )
         if name in self.model.scalar_functions:
             return self._arbitrary(node, self._known_arguments(node, frame))
+        if name == "sum" and len(node.arguments) == 2:
+            return self._sum_along(self.value(node.arguments[0], frame), node.arguments[1])
         arguments = [self.value(argument, frame) for argument in node.arguments]
         own = self.model.function(name, frame.row)
         if own is not None:
@@ -52,6 +54,15 @@ class Calls(Sums):
             return self._diag(self.value(small, frame))
         member = self.member(node.function, frame)
         return self._elementwise(name, member, node.primes, argument)
+
+    def _sum_along(self, x: Value, axis: ex.Expression) -> Value:
+        """`sum(x, axis=1)` adds up the columns, and keeps that dimension."""
+        if not isinstance(axis, ex.Number) or axis.value not in (0, 1):
+            raise NotUnderstood("a sum over this axis is not read")
+        over_columns = axis.value == 1
+        rows, cols = (x.rows, ONE) if over_columns else (ONE, x.cols)
+        place = -1 if over_columns else -2
+        return self.make(x.axes, rows, cols, lambda: self.xp.sum(x.data, axis=place, keepdims=True))
 
     def _known_arguments(self, node: ex.Call, frame: Frame) -> list[Value | None]:
         """Return the values of the arguments of an unknown loss; None for one that is not known."""

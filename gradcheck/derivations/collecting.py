@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from fractions import Fraction
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.definitions import Claim
+from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.losses import Losses
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.walks import (
@@ -56,6 +57,7 @@ class Collecting(Losses):
             if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
         }
         self._sample_losses()
+        self._use_later_names()
         self.redefining = sorted(
             {d.row for d in self.definitions} | {s.row for f in self.declared.values() for s in f}
         )
@@ -139,7 +141,31 @@ class Collecting(Losses):
                 self._match(right, old.body, old.row, Counter(), strict=True)
                 self._match(old.body, right, row, Counter(), strict=True)
         if earlier:
-            self.claims.append(Claim(row, left, right, "redefinition", earlier[-1], made))
+            meant = [d for d in earlier if isinstance(d.body, ex.Derivative)] or earlier
+            self.claims.append(Claim(row, left, right, "redefinition", meant[-1], made))
+
+    def _use_later_names(self) -> None:
+        """`h = f(Wx)` above `z = Wx` is `h = f(z)`, or h would not depend on z."""
+        named = [d for d in self.definitions if not isinstance(d.body, ex.Symbol | ex.Number)]
+        for d in named:
+            others = [o for o in self.by_name[d.name] if o is not d]
+            if any(overlap(o.pattern, d.pattern) for o in others) or self.is_backward(d.body):
+                continue
+            symbol = ex.Symbol(d.name, d.pattern, tuple(ex.Index(letter) for letter in d.letters))
+            for e in list(self.definitions):
+                inner = any(part == d.body for part in nodes_of(e.body)[1:])
+                if e.row < d.row and inner and not self.is_backward(e.body):
+                    self._rewrite(e, substituted(e.body, d.body, symbol))
+
+    def _rewrite(self, old: Definition, body: ex.Expression) -> None:
+        new = dataclasses.replace(old, body=body)
+        self.definitions[old.number] = new
+        self.by_name[old.name] = [new if d is old else d for d in self.by_name[old.name]]
+        for claim in self.claims:
+            if claim.definition is old:
+                claim.definition = new
+            if claim.earlier is old:
+                claim.earlier = new
 
     def _match(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.dims import Dim
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.table import SymbolTable
 from gradcheck.derivations.walks import (
@@ -82,7 +83,7 @@ class Definitions:
         self.claims: list[Claim] = []
         self.asides: list[Statement] = []
         self.meanings: dict[str, str] = {}
-        self.normalised: set[str] = set()
+        self.normalised: set[str] = set(table.distributions)
         self.notes: list[str] = []
         self.orientation = "column"
         self.kinds: dict[str, str] = dict(table.kinds)
@@ -94,6 +95,7 @@ class Definitions:
         self._in_force: dict[Any, Definition | None] = {}
         self._backward: dict[int, tuple[ex.Expression, bool]] = {}
         self.current: set[str] = set()
+        self.examples: Dim | None = None
         self.bare_first: set[str] = set()
         self.redefining: list[int] = []
         self.count_names: set[str] = set()
@@ -131,7 +133,8 @@ class Definitions:
 
     def definition(self, name: str, member: tuple[int, ...], row: int) -> Definition | None:
         """Return the definition in force at a row: the last above it, or the first below."""
-        key = (name, member, row, frozenset(self.banned), len(self.definitions))
+        meaning = frozenset(self.banned), frozenset(self.current)
+        key = (name, member, row, meaning, len(self.definitions))
         if key not in self._in_force:
             self._in_force[key] = self._find_definition(name, member, row)
         return self._in_force[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from gradcheck.derivations import expressions as ex
@@ -23,6 +24,8 @@ class Differentiation(Calls):
             by, flipped = by.body, not flipped
         if isinstance(by, ex.Picked) and isinstance(by.body, ex.Symbol):
             by = ex.Symbol(by.body.name, by.body.family, (*by.body.components, *by.components))
+        if isinstance(by, ex.Power) and by.exponent == ex.Number(Fraction(2)):
+            return self._by_square(of, by.base, frame)
         if not isinstance(by, ex.Symbol):
             raise NotUnderstood("a derivative by an expression is not read")
         if by.name in frame.bound:
@@ -38,14 +41,14 @@ class Differentiation(Calls):
             name, member = self.model.last_member(name, frame.row)
         key = (name, member)
         try:
-            result, base = self._differentiate(of, key, whole, frame)
+            result = self._known_derivative(of, key, whole, frame)
         except NotUnderstood as error:
             last = (by.name, (self.model.depth,))
             family = by.name in self.model.table.layered | self.model.table.counted
             if by.family or not family or "depend" not in str(error) or key == last:
                 raise
             whole = self.whole(ex.Symbol(by.name, (ex.Index(None, self.model.depth),)), frame)
-            result, base = self._differentiate(of, last, whole, frame)
+            result = self._known_derivative(of, last, whole, frame)
         if flipped:
             if isinstance(result, Jacobian):
                 raise NotUnderstood("a Jacobian by a transpose is not read")
@@ -54,12 +57,47 @@ class Differentiation(Calls):
             return result
         if isinstance(result, Jacobian):
             raise NotUnderstood("a derivative of an array by a component is not read")
-        del base
         return self._pick(result, by.components, frame)
+
+    def _of_each_example(self, gradient: Result) -> Result:
+        """The gradient of a cost, as one of each example's own loss if its array is over examples."""
+        size = self.model.examples
+        if size is None or isinstance(gradient, Jacobian):
+            return gradient
+        if size.root() not in (gradient.rows.root(), gradient.cols.root()):
+            return gradient
+        return self._multiply("", self.size_number(size), gradient)
+
+    def _by_square(self, of: ex.Expression, root: ex.Expression, frame: Frame) -> Value:
+        """The derivative by `sigma^2`, of which sigma is the positive root: that by sigma over 2 sigma."""
+        inner = self._derivative(of, root, frame)
+        below = self.value(root, frame)
+        if isinstance(inner, Jacobian) or not below.is_number:
+            raise NotUnderstood("a derivative by the square of an array is not read")
+        axes, (x, y) = self.align([inner, below])
+        return self.make(axes, inner.rows, inner.cols, lambda: x / (2 * y))
+
+    def _known_derivative(
+        self, of: ex.Expression, key: tuple[str, tuple[int, ...]], by: Value, frame: Frame
+    ) -> Result:
+        """Differentiate; what was differentiated before, at a row where all means the same, is kept."""
+        if self.overrides or not isinstance(of, ex.Symbol) or of.components:
+            return self._differentiate(of, key, by, frame)
+        known = (of, self.member(of, frame), key, self.model.epoch(frame.row))
+        if known not in self.memo:
+            outer, self.touched = self.touched, set()
+            try:
+                result = self._differentiate(of, key, by, frame)
+                self.memo[known] = (result, self.touched)
+            finally:
+                self.touched |= outer
+        kept: Result = self.memo[known][0]
+        self.touched |= self.memo[known][1]
+        return kept
 
     def _differentiate(
         self, of: ex.Expression, key: tuple[str, tuple[int, ...]], by: Value, frame: Frame
-    ) -> tuple[Result, Value]:
+    ) -> Result:
         def run(data: Any) -> tuple[Value, bool, dict[str, Dim]]:
             replaced = Value(by.axes, by.rows, by.cols, data)
             inner = type(self)(
@@ -98,10 +136,10 @@ class Differentiation(Calls):
                 f"nothing that was read makes {_spelled(of)} depend on {_shown(key)}"
             )
         if by.is_number and not value.is_number:
-            return self._by_number(value, data), value
+            return self._by_number(value, data)
         if value.is_number:
-            return self._gradient(value, by, data), value
-        return self._jacobian(value, by, data), value
+            return self._gradient(value, by, data)
+        return self._jacobian(value, by, data)
 
     def _gradient(self, value: Value, by: Value, pullback: Any) -> Value:
         """The derivative of numbers (one for each index) by an array: the array's shape."""

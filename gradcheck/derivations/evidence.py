@@ -18,11 +18,11 @@ from gradcheck.derivations.interpreter import (
     Interpreter,
     OutOfRange,
 )
-from gradcheck.derivations.model import Claim, Model
+from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
-__all__ = ["Case", "cases_of", "fill_sizes", "infer_sizes", "judge"]
+__all__ = ["Case", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
 
 AGREEMENT = 1e-9
 """Largest difference, relative to the largest entry of either side, of two sides called equal.
@@ -251,7 +251,10 @@ def _earlier(
     model: Model, claim: Claim, member: tuple[int, ...], interpreter: Interpreter
 ) -> Value:
     assert claim.earlier is not None
-    earlier = model.definition(claim.earlier.name, member, claim.row - 1)
+    earlier: Definition | None = claim.earlier
+    stated = isinstance(claim.earlier.body, ex.Derivative) and model._applies(claim.earlier, member)
+    if not stated:
+        earlier = model.definition(claim.earlier.name, member, claim.row - 1)
     if earlier is None or earlier.row >= claim.row:
         raise OutOfRange("no earlier definition of this member")
     return model.define(earlier, member, interpreter)
@@ -371,12 +374,22 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
             case.differences.append(_difference(left, right))
 
 
+def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
+    """Judge all cases; those that are not finite once more at positive points."""
+    judge(model, cases, seed)
+    odd = [case for case in cases if case.problem is None and any(d != d for d in case.differences)]
+    for case in odd:
+        case.left, case.right, case.differences = [], [], []
+    if odd:
+        judge(model, odd, seed, positive=True)
+
+
 def _prepared(model: Model, name: str, array: Any) -> Any:
-    """A leaf that is a distribution sums to one."""
+    """A leaf that is a distribution sums to one; of a matrix each row does."""
     if name not in model.normalised:
         return array
     squares = array * array
-    return squares / squares.sum()
+    return squares / squares.sum(axis=-1 if min(array.shape) > 1 else None, keepdims=True)
 
 
 def _draw(random: np.random.Generator, shape: tuple[int, ...], positive: bool) -> Any:

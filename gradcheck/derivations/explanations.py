@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,15 @@ __all__ = ["explain"]
 
 _COUNTS = frozenset(["n", "m", "N", "M", "B", "K", "T", "D", "E"])
 
-SECONDS = 2.0
-"""How long explanations are searched; verdicts do not wait for them."""
+MOST_EDITS = 480
+"""Single edits tried in one document, the first wrong rows first. A count, not a time: on a slow
+machine an audit says the same."""
 
 MOST_REPAIRS = 120
 """Single edits tried for one wrong row."""
+
+REPAIRS_AT_ONCE = 24
+"""Edits that are evaluated as one program."""
 
 MOST_DEFINITION_REPAIRS = 25
 """Single edits tried for a definition from which a wrong row follows."""
@@ -49,13 +52,11 @@ def explain(judged: Judged, seed: int) -> None:
         for claim in judged.model.claims
         if claim.kind in ("claim", "definition") and judged.claim_verdict(claim)[0] == "dimension"
     ]
-    deadline = time.monotonic() + SECONDS
+    left = MOST_EDITS
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
-        if claim.row not in judged.explained and time.monotonic() < deadline:
-            _explain_by_repair(judged, claim, seed)
-    _repair_definitions(
-        judged, [c for c in wrong + ill if c.row not in judged.explained], seed, deadline
-    )
+        if claim.row not in judged.explained:
+            left -= _explain_by_repair(judged, claim, seed, left)
+    _repair_definitions(judged, [c for c in wrong + ill if c.row not in judged.explained], seed)
     trusted = _trusted(judged)
     for claim in wrong + ill:
         if claim.row not in judged.explained and not _supported(judged, claim, trusted):
@@ -162,29 +163,42 @@ def _recheck(model: Model, claims: Iterable[Claim], seed: int) -> list[Case]:
     return cases
 
 
-def _explain_by_repair(judged: Judged, claim: Claim, seed: int) -> None:
-    """Try single edits of a wrong row; the first that makes it hold is named."""
-    model = judged.model
-    repairs = repairs_of(claim.right, model, _letters(claim))[:MOST_REPAIRS]
+def _explain_by_repair(judged: Judged, claim: Claim, seed: int, most: int) -> int:
+    """Try single edits of a wrong row, the likelier first; name the first that makes it hold.
+
+    Returns how many were tried, at most `most`.
+    """
+    repairs = repairs_of(claim.right, judged.model, _letters(claim))[: min(MOST_REPAIRS, most)]
+    for start in range(0, len(repairs), REPAIRS_AT_ONCE):
+        batch = repairs[start : start + REPAIRS_AT_ONCE]
+        likely = _mending(judged.model, claim, batch, seed, one_member=True)
+        good = _mending(judged.model, claim, likely, seed) if likely else []
+        if good:
+            verdict, reason = judged.claim_verdict(claim)
+            judged.explained[claim.row] = (verdict, f"{reason}; it holds with {good[0].words}")
+            return start + len(batch)
+    return len(repairs)
+
+
+def _mending(
+    model: Model, claim: Claim, repairs: Sequence[Repair], seed: int, one_member: bool = False
+) -> list[Repair]:
+    """Return the repairs with which a row holds: for all members of its family, or for the last."""
     candidates = [Claim(claim.row, claim.left, repair.expression) for repair in repairs]
-    if not candidates:
-        return
-    cases = _recheck(model, candidates, seed)
-    good: list[Repair] = []
+    cases = cases_of(model, candidates)
+    if one_member:
+        last = {id(case.claim): case for case in cases if 0 not in case.family.values()}
+        cases = list(last.values())
+    fill_sizes(model, cases)
+    judge(model, cases, seed)
+    good = []
     for repair, candidate in zip(repairs, candidates, strict=True):
-        own = [c for c in cases if c.claim is candidate]
+        own = [c for c in cases if c.claim is candidate and 0 not in c.family.values()]
+        misfit = any(c.problem and c.problem[0] == "dimension" for c in own)
         decided = [c for c in own if c.holds is not None]
-        bad = [
-            c
-            for c in own
-            if c.problem and c.problem[0] == "dimension" and 0 not in c.family.values()
-        ]
-        if decided and all(c.holds for c in decided) and not bad:
+        if decided and all(c.holds for c in decided) and not misfit:
             good.append(repair)
-    if good:
-        verdict, reason = judged.claim_verdict(claim)
-        best = min(good, key=lambda repair: repair.cost)
-        judged.explained[claim.row] = (verdict, f"{reason}; it holds with {best.words}")
+    return good
 
 
 def _letters(claim: Claim) -> frozenset[str]:
@@ -198,7 +212,7 @@ def _letters(claim: Claim) -> frozenset[str]:
     )
 
 
-def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadline: float) -> None:
+def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
     """Try single edits of the backward definitions that wrong rows use."""
     model = judged.model
     used: dict[int, list[Claim]] = {}
@@ -217,8 +231,6 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int, deadl
             for c in judged.by_row[definition.row]
         )
         for repair in repairs_of(definition.body, model)[:MOST_DEFINITION_REPAIRS]:
-            if time.monotonic() > deadline:
-                return
             model.replaced[number] = repair.expression
             cases = _recheck(model, claims, seed)
             del model.replaced[number]

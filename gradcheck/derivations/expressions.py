@@ -154,10 +154,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Derivative:
-    """The derivative of `of` by `by`; a gradient where `of` is a number."""
+    """The derivative of `of` by `by`; a gradient where `of` is a number.
+
+    Attributes:
+        of, by: what is differentiated, and by what.
+        shorthand: whether it was written `dX`, which of an array over examples may mean each
+            example's own gradient.
+    """
 
     of: Expression
     by: Expression
+    shorthand: bool = False
 
 
 @dataclass(frozen=True)

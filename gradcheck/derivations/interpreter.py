@@ -54,8 +54,9 @@ class Interpreter(Differentiation):
                 return self._norm(self.value(body, frame), order, squared)
             case ex.Call():
                 return self._call(expression, frame)
-            case ex.Derivative(of, by):
-                return self._derivative(of, by, frame)
+            case ex.Derivative(of, by, shorthand):
+                found = self._derivative(of, by, frame)
+                return self._of_each_example(found) if shorthand else found
             case ex.SumOver():
                 return self._sum(expression, frame)
             case ex.Kronecker():

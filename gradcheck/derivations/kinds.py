@@ -7,17 +7,20 @@ transpose would be excused by calling its matrix a number.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.evidence import Case, cases_of, infer_sizes
-from gradcheck.derivations.model import Model
+from gradcheck.derivations.interpreter import Frame, Interpreter
+from gradcheck.derivations.model import MISFITS, Model
 
 __all__ = ["fit_kinds"]
 
-SECONDS = 1.5
-"""How long kinds are searched; a document of a hundred rows takes a tenth of it for one trial."""
+MOST_WALKS = 4000
+"""Rows walked for their sizes while kinds are searched, a second's work. A count, not a time: on a
+slow machine an audit says the same."""
 
 CLUES = (
     "component ind",
@@ -33,16 +36,10 @@ KINDS = ("scalar", "column", "row", "matrix")
 
 def fit_kinds(model: Model) -> list[Case]:
     """Choose the orientation of vectors and the kinds of leaves; return the cases, sized."""
-    deadline = time.monotonic() + SECONDS
-    stated = model.table.kinds.get("orientation")
-    costs = {}
-    for orientation in (stated,) if stated else ("column", "row"):
-        model.orientation = orientation
-        costs[orientation] = _cost(model)
-    model.orientation = min(costs, key=lambda o: (costs[o], o == "row"))
-    best = costs[model.orientation]
-    while any(best) and time.monotonic() < deadline:
-        improved = _best_flip(model, best, deadline)
+    best = _orient(model)
+    left = [MOST_WALKS]
+    while any(best) and left[0] > 0:
+        improved = _best_flip(model, best, left)
         if improved is None:
             break
         best, (key, kind) = improved
@@ -50,6 +47,25 @@ def fit_kinds(model: Model) -> list[Case]:
         spoken = "number" if kind == "scalar" else kind
         model.note(f"{key.rstrip('^')} is read as a {spoken}, because the rows fit it so")
     return _sized(model)
+
+
+def _orient(model: Model) -> Cost:
+    """Make small letters columns or rows; numbers only where a loss would be no number otherwise."""
+    stated = model.table.kinds.get("orientation")
+    costs: dict[str, Cost] = {}
+    for orientation in (stated,) if stated else ("column", "row"):
+        model.orientation = orientation
+        costs[orientation] = _cost(model)
+    model.orientation = chosen = min(costs, key=lambda o: (costs[o], o == "row"))
+    if stated or not costs[chosen].losses:
+        return costs[chosen]
+    model.orientation = "scalar"
+    cost = _cost(model)
+    if cost.losses < costs[chosen].losses and cost[:2] <= costs[chosen][:2]:
+        model.note("small letters are read as numbers, because the loss is one")
+        return cost
+    model.orientation = chosen
+    return costs[chosen]
 
 
 def _sized(model: Model) -> list[Case]:
@@ -71,57 +87,93 @@ def _misfit(case: Case) -> bool:
     return what == "dimension" or (what == "unread" and any(clue in why for clue in CLUES))
 
 
-def _cost(model: Model) -> tuple[int, int]:
-    """Return how many forward rows do not fit, and how many others."""
-    return _count(model, _sized(model), whole=True)
+class Cost(NamedTuple):
+    """What does not fit: forward rows, other rows, losses that are no number."""
+
+    forward: int
+    others: int
+    losses: int
 
 
-def _count(model: Model, cases: Sequence[Case], whole: bool) -> tuple[int, int]:
-    """Count misfits of forward rows and of others; of the others' sizes only with `whole`."""
+def _cost(model: Model) -> Cost:
+    """Return what does not fit with the kinds as they are."""
+    return _count(model, _sized(model))
+
+
+def _count(model: Model, cases: Sequence[Case], unread_only: bool = False) -> Cost:
+    """Count misfits; with `unread_only`, of other rows only those that cannot be read for one."""
     bad = [case for case in cases if _misfit(case)]
     forward = {c.claim.row for c in bad if _is_forward(model, c)}
     others = {
-        c.claim.row for c in bad if whole or (c.problem is not None and c.problem[0] == "unread")
+        c.claim.row
+        for c in bad
+        if not unread_only or (c.problem is not None and c.problem[0] == "unread")
     }
-    return len(forward), len(others - forward)
+    return Cost(len(forward), len(others - forward), len(_loose_losses(model, cases)))
 
 
-def _best_flip(
-    model: Model, best: tuple[int, int], deadline: float
-) -> tuple[tuple[int, int], tuple[str, str]] | None:
+def _loose_losses(model: Model, cases: Sequence[Case]) -> set[int]:
+    """Return the forward rows that define a loss, of which all else is differentiated, as an array."""
+    of, by = model.differentiated()
+    walker = Interpreter(model, numeric=False)
+    found = set()
+    for case in cases:
+        definition = case.claim.definition
+        if definition is None or definition.name not in of - by or case.problem is not None:
+            continue
+        with suppress(*MISFITS), model.dims.attempt():
+            if not walker.whole(
+                ex.Symbol(definition.name, definition.pattern), Frame(case.claim.row, case.family)
+            ).is_number:
+                found.add(case.claim.row)
+    return found
+
+
+def _best_flip(model: Model, best: Cost, left: list[int]) -> tuple[Cost, tuple[str, str]] | None:
     """Return the flip of one leaf that leaves the fewest misfits; gentle flips first.
 
-    A leaf of the forward rows is flipped only for their sake, or to a number where a row is not read
-    for it: never to make a later row fit.
+    A leaf of the forward rows is flipped only for their sake; or, where its letter is all that says
+    what it is, to a number where a row is not read or a loss is no number for it, and from a number
+    to a vector. Never is it flipped to make another row fit.
     """
-    found: tuple[tuple[int, int, int], tuple[str, str]] | None = None
+    found: tuple[tuple[int, ...], Cost, tuple[str, str]] | None = None
     cases = _sized(model)
-    unread = _count(model, cases, whole=False)
+    unread = _count(model, cases, unread_only=True)
     forward = _leaves_of(model, [case for case in cases if _is_forward(model, case)])
     for key, default in _suspects(model, cases):
         for kind in KINDS:
-            if kind == default or time.monotonic() > deadline:
+            if kind == default or left[0] <= 0:
                 continue
             small = not key.strip("^").split(" ")[-1][:1].isupper()
-            settled = key in forward and not best[0]
-            if settled and not (kind == "scalar" and small):
+            settled = key in forward and not best.forward
+            to_number = kind == "scalar"
+            to_vector = default == "scalar" and kind in ("column", "row")
+            if settled and not (small and (to_number or to_vector)):
                 continue
-            before = model.kinds.get(key)
-            model.kinds[key] = kind
-            trial_cases = _sized(model)
-            cost = _count(model, trial_cases, whole=True)
-            helps = cost < best
-            if settled:
-                helps = helps and _count(model, trial_cases, whole=False) < unread
-            if before is None:
-                del model.kinds[key]
-            else:
-                model.kinds[key] = before
+            with _flipped(model, key, kind):
+                trial_cases = _sized(model)
+                left[0] -= len(trial_cases)
+                cost = _count(model, trial_cases)
+                helps = cost < best
+                if settled and to_number:
+                    fewer = _count(model, trial_cases, unread_only=True) < unread
+                    helps = helps and (fewer or cost.losses < best.losses)
             gentle = 0 if {kind, default} == {"row", "column"} else 1 if small else 2
             trial = (*cost, gentle)
-            if helps and cost[0] <= best[0] and (found is None or trial < found[0]):
-                found = (trial, (key, kind))
-    return None if found is None else (found[0][:2], found[1])
+            if helps and cost.forward <= best.forward and (found is None or trial < found[0]):
+                found = (trial, cost, (key, kind))
+    return None if found is None else found[1:]
+
+
+@contextmanager
+def _flipped(model: Model, key: str, kind: str) -> Iterator[None]:
+    before = model.kinds.get(key)
+    model.kinds[key] = kind
+    yield
+    if before is None:
+        del model.kinds[key]
+    else:
+        model.kinds[key] = before
 
 
 def _leaves_of(model: Model, cases: Sequence[Case]) -> set[str]:
@@ -148,7 +200,8 @@ def _leaves_of(model: Model, cases: Sequence[Case]) -> set[str]:
 
 def _suspects(model: Model, cases: Sequence[Case]) -> list[tuple[str, str]]:
     """Return (key, kind) of the undeclared leaves of rows that do not fit."""
-    reached = _leaves_of(model, [case for case in cases if _misfit(case)])
+    loose = _loose_losses(model, cases)
+    reached = _leaves_of(model, [c for c in cases if _misfit(c) or c.claim.row in loose])
     out = []
     for key in sorted(reached):
         name = key.rstrip("^")

@@ -38,6 +38,11 @@ class Leaves(Collecting):
         self._stacked: dict[tuple[str, ...], tuple[tuple[Dim, ...], Dim]] = {}
         self._samples: dict[str, Dim] = {}
 
+    @property
+    def vector(self) -> str:
+        """What a vector is that is known to be one: "column" or "row"."""
+        return "row" if self.orientation == "row" else "column"
+
     def kind(self, name: str, member: tuple[int, ...] = ()) -> str:
         """Return what a leaf is: "scalar", "column", "row" or "matrix"."""
         named = self.kinds.get(f"{name}^" if member else name, self.table.kinds.get(name))
@@ -49,7 +54,7 @@ class Leaves(Collecting):
         for shown in (name, base):
             ranks = self.table.ranks.get((shown, bool(member)))
             if ranks:
-                return "matrix" if max(ranks) == 2 else self.orientation
+                return "matrix" if max(ranks) == 2 else self.vector
         if name in self.count_names or any(key[0] == name for key in self.counts):
             return "scalar"
         if len(base) > 1 and base[0].isupper():

@@ -28,7 +28,7 @@ class Limits:
 
     document_bytes: int = 2_000_000
     formulas: int = 5_000
-    row_tokens: int = 20_000
+    row_tokens: int = 4_000
     macro_depth: int = 30
     nesting: int = 40
     elements: int = 2_000_000

@@ -46,6 +46,20 @@ class Losses(Definitions):
             elif not self._loss_by_statement(name) and not self._loss_by_gradient(name):
                 self._arbitrary_loss(name, by_names)
 
+    def differentiated(self) -> tuple[set[str], set[str]]:
+        """Return the names that stand above derivatives of symbols, and those that stand below."""
+        of: set[str] = set()
+        by: set[str] = set()
+        for claim in self.claims:
+            for node in (n for side in (claim.left, claim.right) for n in derivatives_of(side)):
+                below = node.by
+                while isinstance(below, ex.Transposed | ex.Picked):
+                    below = below.body
+                if isinstance(node.of, ex.Symbol) and isinstance(below, ex.Symbol):
+                    of.add(node.of.name)
+                    by.add(below.name)
+        return of, by
+
     def _is_used(self, name: str) -> bool:
         """Whether an undefined symbol stands anywhere else than above a derivative."""
         if self.by_name[name]:

@@ -21,7 +21,7 @@ from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.table import SymbolTable
 from gradcheck.derivations.values import Value
 
-__all__ = ["Claim", "Definition", "Model"]
+__all__ = ["MISFITS", "Claim", "Definition", "Model"]
 
 
 MISFITS = (NotUnderstood, IllShaped, OutOfRange, DimensionMismatch)
@@ -146,6 +146,12 @@ class Model(Leaves):
         gradient, variable = body.arguments
         fixed = (interpreter.base or interpreter).value(gradient, frame)
         value = interpreter.value(variable, frame)
+        share = 1
+        if self.examples is not None and self.examples.root() in (
+            value.rows.root(),
+            value.cols.root(),
+        ):
+            share = self.examples.value if interpreter.numeric else 1
         try:
             interpreter.unify(fixed.rows, value.rows)
             interpreter.unify(fixed.cols, value.cols)
@@ -154,7 +160,7 @@ class Model(Leaves):
                 f"the gradient given is {fixed.spelled()}, its variable {value.spelled()}"
             ) from None
         return interpreter.make(
-            (), ONE, ONE, lambda: interpreter.xp.sum(fixed.data * value.data).reshape(1, 1)
+            (), ONE, ONE, lambda: interpreter.xp.sum(fixed.data * value.data).reshape(1, 1) / share
         )
 
     def size_of(self, symbol: ex.Symbol, family: dict[str, int], row: int) -> str:

@@ -264,7 +264,12 @@ class Names:
                 name += f"[{index}]"
             else:
                 after.append(piece)
-        elif (kind == "SUB" and base in _SIZE_NAMES and not components) or (
+        elif (
+            kind == "SUB"
+            and base in _SIZE_NAMES
+            and not components
+            and base not in self.table.indexed
+        ) or (
             base in self.table.labelled and index.letter not in self.table.components[self.block]
         ):
             name += f"[{index}]"

@@ -150,6 +150,10 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
             for place in range(len(terms)):
                 flipped = tuple(-s if k == place else s for k, s in enumerate(signs))
                 yield ex.Plus(flipped, terms), f"the other sign of term {place + 1}", 1
+                for factor in (Fraction(2), Fraction(1, 2)):
+                    scaled = ex.Product("", ex.Number(factor), terms[place])
+                    parts = (*terms[:place], scaled, *terms[place + 1 :])
+                    yield ex.Plus(signs, parts), f"the factor {factor} in term {place + 1}", 2
         case ex.SumOver(letters, ex.Power(base, exponent)):
             inner = dataclasses.replace(node, body=base)
             yield (

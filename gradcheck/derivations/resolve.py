@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
@@ -52,6 +54,7 @@ class Resolver(Names):
         raise NotUnderstood("this is not read")
 
     def _summed(self, node: syntax.Summed) -> ex.Expression:
+        node = _with_signed_bodies(node, self._opener)
         terms = tuple(self.expression(term) for term in node.terms)
         if any(isinstance(n, syntax.Leaf) and n.kind == "DOTS" for n in node.terms):
             raise NotUnderstood("an ellipsis is not read")
@@ -214,7 +217,8 @@ class Resolver(Names):
             return self._single(node), 2
         if name is not None and name not in self.table.functions and self._is_sample(following):
             return self._single(node), 2
-        if name is not None and (name in self.table.functions or name in FUNCTIONS):
+        several = isinstance(following, syntax.Bracket) and _lists(following)
+        if name is not None and (name in self.table.functions or name in FUNCTIONS or several):
             return self._call(node, name, factors, slashes, at)
         return self.expression(node), 1
 
@@ -228,7 +232,7 @@ class Resolver(Names):
     def _shorthand(self, node: syntax.Node) -> ex.Expression:
         if self.table.loss is None:
             raise NotUnderstood("dX is a gradient, but nothing says of which loss")
-        return ex.Derivative(ex.Symbol(self.table.loss), self.expression(node))
+        return ex.Derivative(ex.Symbol(self.table.loss), self.expression(node), shorthand=True)
 
     def _nabla(
         self, node: syntax.Node, factors: Sequence[syntax.Node], at: int
@@ -266,8 +270,10 @@ class Resolver(Names):
         if isinstance(following, syntax.Scripted) and isinstance(following.base, syntax.Bracket):
             outer, scripts = following.base, following.scripts
         if isinstance(outer, syntax.Bracket) and outer.sign in "([{":
-            arguments = tuple(self.item(item) for item in outer.items)
+            arguments = tuple(self._argument(item) for item in outer.items if not _is_flag(item))
             call: ex.Expression = ex.Call(head, primes, arguments)
+            if name == "prod":
+                call = reduce(lambda a, b: ex.Product("", a, b), arguments)
             call = call if power is None else ex.Power(call, power)
             return self._scripted(call, scripts), 2
         if name in FUNCTIONS and following is not None:
@@ -281,6 +287,12 @@ class Resolver(Names):
         if following is None and primes == 0:
             return head, 1
         raise NotUnderstood(f"the function {name} has no argument")
+
+    def _argument(self, item: syntax.Item) -> ex.Expression:
+        """Return one argument; `axis=1` is the number behind the sign."""
+        if _keyword(item) == "axis":
+            return self.expression(item.sides[1])
+        return self.item(item)
 
     def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
         above = _differential(node.above)
@@ -324,6 +336,39 @@ class Resolver(Names):
         if isinstance(node, syntax.Leaf) and node.kind == "NAME" and len(node.text) == 1:
             return ex.Index(node.text)
         return None
+
+
+def _with_signed_bodies(node: syntax.Summed, opener: Callable[[syntax.Node], Any]) -> syntax.Summed:
+    """A sum with nothing behind it takes the next term and its sign: `sum_i -2 x_i`."""
+    signs: list[int] = []
+    terms: list[syntax.Node] = []
+    for sign, term in zip(node.signs, node.terms, strict=True):
+        last = opener(terms[-1]) if terms else None
+        if last is not None and last[2] is None:
+            terms[-1] = syntax.Juxtaposed(
+                (terms[-1], syntax.Summed((sign,), (term,))), (False,) * 2
+            )
+        else:
+            signs.append(sign)
+            terms.append(term)
+    return syntax.Summed(tuple(signs), tuple(terms))
+
+
+def _lists(bracket: syntax.Bracket) -> bool:
+    """Whether a bracket lists several arguments, as in `l(o, y)`."""
+    plain = all(len(item.sides) == 1 and item.sides[0] is not None for item in bracket.items)
+    return bracket.sign == "(" and len(bracket.items) > 1 and plain
+
+
+def _keyword(item: syntax.Item) -> str | None:
+    """Return the name before the sign of a keyword argument, or None."""
+    head = item.sides[0]
+    return name_of(head) if len(item.sides) == 2 and head is not None else None
+
+
+def _is_flag(item: syntax.Item) -> bool:
+    """Whether an argument only says how an array is laid out: `keepdims=True`."""
+    return _keyword(item) == "keepdims"
 
 
 def _side_by_side(factors: Sequence[syntax.Node], slashes: Sequence[bool]) -> syntax.Node | None:

@@ -12,6 +12,8 @@ __all__ = ["Piece", "pieces"]
 
 _TRANSPOSES = {"T", "top", "intercal", "dagger", "Tr", "tr", "mathsf T"}
 _LONGEST_INDEX_LIST = 3
+_UNIT_LABELS = frozenset("ho")
+"""Letters that number single units, `out_{h1}` and `out_{o1}`: no index is named so."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _special(tokens: Sequence[Token], superscript: bool) -> Piece | None:
         return Piece("label", text="".join(token.text for token in tokens))
     if superscript and kinds == ["NUM"]:
         return Piece("power", inner=tuple(tokens))
-    if kinds == ["NAME", "NUM"] and superscript:
+    if kinds == ["NAME", "NUM"] and (superscript or tokens[0].text in _UNIT_LABELS):
         return Piece("label", text="".join(token.text for token in tokens))
     return None
 

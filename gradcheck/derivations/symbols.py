@@ -43,6 +43,7 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
     _find_called(rows, table)
     _find_shorthand(rows, table)
     _find_ranks(rows, table)
+    _find_indexed(rows, table)
     return table
 
 
@@ -233,6 +234,34 @@ def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
         table.loss = numerators.most_common(1)[0][0]
     if table.shorthand and (table.loss is None or not table.loss.split(" ")[-1][0].isupper()):
         table.loss = "loss"
+
+
+def _find_indexed(rows: Iterable[Row], table: SymbolTable) -> None:
+    """`n_i = x_i / s` defines components of n: the index of its left side is used on the right."""
+    for row in rows:
+        for item in row.items:
+            head = item.sides[0]
+            name = None if head is None else name_of(base_of(head))
+            if name is None or head is None or len(item.sides) < 2:
+                continue
+            own = _single_subscripts(head)
+            others = {
+                letter
+                for side in item.sides[1:]
+                for node in sub_nodes(side)
+                if name_of(base_of(node)) not in (None, name)
+                for letter in _single_subscripts(node)
+            }
+            if own & others:
+                table.indexed.add(name)
+
+
+def _single_subscripts(node: syntax.Node) -> set[str]:
+    return {
+        found[0].index.letter
+        for kind, found in _script_pieces(node)
+        if kind == "SUB" and len(found) == 1 and found[0].index and found[0].index.letter
+    }
 
 
 def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:

@@ -64,6 +64,7 @@ FUNCTIONS = frozenset(
         "csc",
         "cot",
         "det",
+        "prod",
     ]
 )
 """Words that are functions wherever they stand."""
@@ -97,6 +98,7 @@ class SymbolTable:
         per_sample: names that keep such a letter as a label, beside the same name without it.
         distributions: names whose elements sum to one.
         counted, layered: names with a family index below, above.
+        indexed: names that a row defines component by component (`n_i = x_i / s`).
         kinds: what the author says of leaves: "scalar", "column", "row" or "matrix".
         signs: what the author says of multiplication signs: "hadamard" or "matmul".
         aliases: names that stand for other symbols, with the reason.
@@ -127,6 +129,7 @@ class SymbolTable:
     counted: set[str] = field(default_factory=set)
     layered: set[str] = field(default_factory=set)
     arrays: bool = False
+    indexed: set[str] = field(default_factory=set)
     loss: str | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -28,6 +28,7 @@ from gradcheck.derivations.vocabulary import (
     KNOWN_WORDS,
     LAYOUT,
     MATRICES,
+    MODULES,
     MULTIPLY,
     OPEN,
     PROSE,
@@ -202,6 +203,9 @@ class _Reader:
         ):
             stop += 1
         run = token.text + text_of(self.raw[self.at : stop])
+        if run in MODULES and stop < len(self.raw) and self.raw[stop].text == ".":
+            self.at = stop + 1
+            return
         after = self.raw[stop].text if stop < len(self.raw) else ""
         for length in range(len(run), 1, -1):
             word = run[:length]
@@ -367,6 +371,9 @@ class _Reader:
 
     def _prose(self, group: list[Raw], line: int) -> None:
         text = text_of(group).strip()
+        module, _, function = text.partition(".")
+        if module in MODULES and function in KNOWN_WORDS:
+            text = function
         word = text.replace(" ", "")
         if "$" in text:
             self.put("TEXT", text, line)
@@ -454,6 +461,8 @@ def _wrap_scripts(tokens: Sequence[Token], depth: int = 0) -> list[Token]:
         primes = 0
         while inner and inner[0].kind == "PRIME" and token.kind == "SUP":
             inner, primes = inner[1:], primes + 1
+        while len(inner) > 1 and inner[-1].kind == "PRIME" and token.kind == "SUP":
+            inner, primes = inner[:-1], primes + 1
         out.extend([Token("PRIME", "'", token.line)] * primes)
         if inner or not primes:
             out.append(token)

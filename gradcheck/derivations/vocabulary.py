@@ -17,6 +17,7 @@ __all__ = [
     "KNOWN_WORDS",
     "LAYOUT",
     "MATRICES",
+    "MODULES",
     "MULTIPLY",
     "OPEN",
     "PROSE",
@@ -219,8 +220,11 @@ KNOWN_WORDS = _words(
     softmax exp log ln tanh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace vec max
     min sin cos tan sum mean var norm softplus loss Loss cost Batch batch Input Output else
     for all if otherwise where Let let and or with sign Attention Softmax erf gelu silu sgn
+    prod net out
     """
 )
+MODULES = frozenset(["np", "numpy", "torch", "jnp", "tf"])
+"""Prefixes of functions in code, `np.sum(...)`."""
 WORD_LENGTH = 4
 UNICODE = {
     "∂": r"\partial",

@@ -1,0 +1,172 @@
+"""What a document may mean that none of its rows says: tried where rows fail, taken where they then hold.
+
+A reading holds for the whole document and is named in the report's notes. It is taken only if rows
+that failed hold under it and none that held is lost, so that it never excuses one row at another's
+cost; the reading of `dZ` as each example's own gradient, which trades rows with the other convention,
+if fewer rows fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.dims import ONE, Dim
+from gradcheck.derivations.evidence import Case, cases_of, infer_sizes, judge_all
+from gradcheck.derivations.model import Model
+from gradcheck.derivations.walks import calls_of, nodes_of
+
+__all__ = ["choose_readings"]
+
+MEANINGS = ("logistic", "tanh")
+"""What an activation that has no definition may be where the generic one fails."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that a document may mean.
+
+    Attributes:
+        words: the sentence for the report.
+        take, leave: put it into a model and out of it.
+        sized: whether sizes have to be inferred anew.
+        trades: whether rows that held may fail under it, if fewer fail in all.
+    """
+
+    words: str
+    take: Callable[[Model], None]
+    leave: Callable[[Model], None]
+    sized: bool = False
+    trades: bool = False
+
+
+def choose_readings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
+    """Take the readings under which rows hold that fail without; return the cases, judged."""
+    for readings in (_steps, _distributions, _meanings, _own_gradients):
+        if not _wrong(cases):
+            return cases
+        for reading in list(readings(model)):
+            reading.take(model)
+            trial = _judged(model, cases, reading, seed)
+            if _better(cases, trial, reading):
+                model.note(reading.words)
+                cases = trial
+            else:
+                reading.leave(model)
+                if reading.sized:
+                    _judged(model, cases, reading, seed)
+    return cases
+
+
+def _wrong(cases: Sequence[Case]) -> int:
+    return sum(case.holds is False for case in cases)
+
+
+def _judged(model: Model, cases: Sequence[Case], reading: Reading, seed: int) -> list[Case]:
+    if reading.sized:
+        model.reset()
+        trial = cases_of(model, model.claims)
+        infer_sizes(model, trial)
+    else:
+        trial = [Case(case.claim, case.family, case.problem) for case in cases]
+    judge_all(model, trial, seed)
+    return trial
+
+
+def _better(cases: Sequence[Case], trial: Sequence[Case], reading: Reading) -> bool:
+    before, after = _by_claim(cases), _by_claim(trial)
+    if reading.trades:
+        return _failing(after) < _failing(before)
+    lost = any(held and not after.get(claim) for claim, held in before.items())
+    gained = any(held is False and after.get(claim) for claim, held in before.items())
+    return gained and not lost
+
+
+def _failing(held: dict[int, bool | None]) -> int:
+    return sum(value is False for value in held.values())
+
+
+def _by_claim(cases: Sequence[Case]) -> dict[int, bool | None]:
+    """Return for each claim whether all of its members hold, or one fails; None where undecided."""
+    out: dict[int, bool | None] = {}
+    for case in cases:
+        known = out.get(id(case.claim))
+        if case.holds is None:
+            out.setdefault(id(case.claim), None)
+        else:
+            out[id(case.claim)] = case.holds and known is not False
+    return out
+
+
+def _steps(model: Model) -> Iterator[Reading]:
+    """`dh_t/dW` may be the derivative of one step, with the state before it held fixed."""
+    letters = model.table.family_letters & {"t"} - model.current
+    if letters:
+        yield Reading(
+            "t is read as one step: what earlier steps pass on is held fixed",
+            lambda m: m.current.update(letters),
+            lambda m: m.current.difference_update(letters),
+            sized=True,
+        )
+
+
+def _distributions(model: Model) -> Iterator[Reading]:
+    """The truth of a cross-entropy is a distribution, whether or not its author says so."""
+    logged = {
+        symbol.name
+        for definition in model.definitions
+        if any(call.function.name in ("log", "ln") for call in calls_of(definition.body))
+        for symbol in ex.symbols(definition.body)
+    }
+    arrays = {key[0] for key, value in model.leaves.items() if not value.is_number}
+    for name in sorted(logged & arrays - model.normalised):
+        yield Reading(
+            f"the elements of {name} are read as summing to one: some rows hold for that only",
+            lambda m, name=name: m.normalised.add(name),  # type: ignore[misc]
+            lambda m, name=name: m.normalised.discard(name),  # type: ignore[misc]
+        )
+
+
+def _meanings(model: Model) -> Iterator[Reading]:
+    """An activation may be a function that the text names and the formulas do not."""
+    names = {key[0].split(":")[0] for key in model.leaves if ":a" in key[0]}
+    for name in sorted(names - model.scalar_functions):
+        for meaning in MEANINGS:
+            if name not in model.meanings:
+                yield Reading(
+                    f"{name} is read as the {meaning} function: some rows hold for it only",
+                    lambda m, n=name, what=meaning: m.meanings.update({n: what}),  # type: ignore[misc]
+                    lambda m, n=name: m.meanings.pop(n),  # type: ignore[misc]
+                )
+
+
+def _own_gradients(model: Model) -> Iterator[Reading]:
+    """Beside `dW = 1/m dZ A^T`, `dZ` is the gradient of each example's own loss: m times the cost's."""
+    if not model.table.shorthand:
+        return
+    for name, size in _example_counts(model):
+        yield Reading(
+            f"dX of an array over the {name} examples is read as the gradient of each example's own "
+            f"loss, {name} times that of the cost",
+            lambda m, size=size: setattr(m, "examples", size),  # type: ignore[misc]
+            lambda m: setattr(m, "examples", None),
+            trades=True,
+        )
+
+
+def _example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
+    """Return what may count the examples: sizes by which rows divide."""
+    divisors = {
+        symbol.name
+        for claim in model.claims
+        for node in nodes_of(claim.right)
+        if isinstance(node, ex.Divided)
+        for symbol in ex.symbols(node.below)
+    }
+    for (name, member), dim in model.count_dims.items():
+        if name in divisors and not member and dim.root() is not ONE:
+            yield name, dim
+    for (name, member), dims in list(model.counts.items()):
+        if name in divisors and not member and len({d.root() for d in dims}) == 1:
+            yield name, dims[0]
