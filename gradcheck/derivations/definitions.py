@@ -95,6 +95,8 @@ class Definitions:
         self._in_force: dict[Any, Definition | None] = {}
         self._backward: dict[int, tuple[ex.Expression, bool]] = {}
         self.current: set[str] = set()
+        self.conditions: dict[int, str] = {}
+        self.loose_losses: set[str] = set()
         self.examples: Dim | None = None
         self.bare_first: set[str] = set()
         self.redefining: list[int] = []

@@ -37,7 +37,7 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
     right = [c for c in cases if c.holds is True]
     problems = [c for c in cases if c.problem is not None and c.problem[0] != "range"]
     if wrong:
-        diagonal = _diagonal_only(wrong)
+        diagonal = "" if _tells_cases(claim) else _diagonal_only(wrong)
         if diagonal and len(wrong) + len(right) >= 1:
             return "ambiguous", diagonal
         return "false", _relation(judged, wrong, right)
@@ -47,12 +47,20 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
         if found:
             assert found[0].problem is not None
             return kind, found[0].problem[1] + _members(found, cases)
+    if right and claim.kind == "given" and _loss_of(claim) in judged.model.loose_losses:
+        return "not checked", f"taken as given: {_loss_of(claim)} is not read down to here"
     if right:
-        return "true", _spoken_truth(claim, right)
+        return "true", _spoken_truth(claim, right) + _condition(judged.model, claim)
     if any(c.differences for c in cases):
         return "not checked", "the numbers are neither clearly equal nor clearly different"
     reasons = [c.problem[1] for c in problems if c.problem is not None]
     return "not checked", reasons[-1] if reasons else "no member of its family can be evaluated"
+
+
+def _loss_of(claim: Claim) -> str:
+    """Return the name of what a row differentiates, or ""."""
+    of = claim.left.of if isinstance(claim.left, ex.Derivative) else None
+    return of.name if isinstance(of, ex.Symbol) else ""
 
 
 def _range_fault(judged: Judged, claim: Claim) -> str:
@@ -97,6 +105,12 @@ def _spoken_truth(claim: Claim, right: Sequence[Case]) -> str:
     )
 
 
+def _condition(model: Model, claim: Claim) -> str:
+    """Return the reading of the document without which a true row would be false, or ""."""
+    words = model.conditions.get(id(claim))
+    return f"; only so far as {words}" if words else ""
+
+
 def _digits(case: Case) -> int:
     worst = max(case.differences)
     return 15 if worst < 1e-15 else int(-np.log10(worst))
@@ -119,7 +133,7 @@ def _redefinition(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[
     name = claim.earlier.name
     if not wrong:
         if any(c.holds for c in cases):
-            return "true", f"agrees with line {line}"
+            return "true", f"agrees with line {line}" + _condition(judged.model, claim)
         if any(c.problem and c.problem[0] == "dimension" for c in cases):
             return "not checked", f"gives {name} other sizes than line {line}"
         return "true", ""
@@ -150,6 +164,11 @@ def _derived(model: Model, claim: Claim) -> bool:
     assert claim.earlier is not None
     bodies = [d.body for d in model.by_name[claim.earlier.name]]
     return any(isinstance(body, ex.Derivative) for body in bodies)
+
+
+def _tells_cases(claim: Claim) -> bool:
+    """Whether a row has a Kronecker delta: it speaks of i = j and of i ≠ j at once."""
+    return any(isinstance(node, ex.Kronecker) for node in nodes_of(claim.right))
 
 
 def _diagonal_only(wrong: Sequence[Case]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
 
 from gradcheck.derivations.diagnosis import earlier_row, ratio_of
-from gradcheck.derivations.walks import nodes_of
+from gradcheck.derivations.walks import derivatives_of, nodes_of
 
 __all__ = ["explain"]
 
@@ -213,13 +213,13 @@ def _letters(claim: Claim) -> frozenset[str]:
 
 
 def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
-    """Try single edits of the backward definitions that wrong rows use."""
+    """Try single edits of the definitions off the forward pass that wrong rows use."""
     model = judged.model
     used: dict[int, list[Claim]] = {}
     for claim in wrong:
         for symbol in ex.symbols(claim.right):
             for definition in model.by_name[symbol.name]:
-                own = model.is_backward(definition.body) and not definition.inferred
+                own = model.is_aside(definition) and not definition.inferred
                 if own and definition.row <= claim.row:
                     used.setdefault(definition.number, []).append(claim)
     for number, claims in list(used.items())[:3]:
@@ -257,16 +257,36 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     claimed: set[str] = set()
     sized: set[str] = set(judged.model.declared)
     for claim in judged.model.claims:
-        if judged.claim_verdict(claim)[0] == "true" and claim.kind in (
-            "claim",
-            "definition",
-            "given",
-        ):
+        confirmed = claim.kind == "given" or (
+            judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition")
+        )
+        if confirmed:
             names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
             sized |= names
             if claim.kind in ("claim", "given"):
                 claimed |= names
-    return claimed, sized
+    return claimed | _differentiated_alike(judged, claimed), sized
+
+
+def _differentiated_alike(judged: Judged, claimed: set[str]) -> set[str]:
+    """Return what stands in a definition through which a true claim differentiates.
+
+    Where `dE/dU` is true, and U and W stand in `h = f(Ux + Wg)` alike, W is read as it should be.
+    """
+    model = judged.model
+    true = [c for c in model.claims if c.kind == "claim" and judged.claim_verdict(c)[0] == "true"]
+    variables = {
+        node.by.name
+        for claim in true
+        for node in derivatives_of(claim.left)
+        if isinstance(node.by, ex.Symbol)
+    }
+    found: set[str] = set()
+    for definition in model.definitions:
+        names = {symbol.name for symbol in ex.symbols(definition.body)}
+        if names & variables and definition.name in claimed and not definition.inferred:
+            found |= names
+    return found
 
 
 def _loose_counts(model: Model) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.definitions import Definitions
+from gradcheck.derivations.definitions import Definition, Definitions
 from gradcheck.derivations.walks import (
     derivatives_of,
     nodes_of,
@@ -43,6 +43,7 @@ class Losses(Definitions):
                 continue
             if self.by_name[name]:
                 self._alias_output(name, by_names)
+                self._take_gradient_of_loose(name, by_names)
             elif not self._loss_by_statement(name) and not self._loss_by_gradient(name):
                 self._arbitrary_loss(name, by_names)
 
@@ -59,6 +60,17 @@ class Losses(Definitions):
                     of.add(node.of.name)
                     by.add(below.name)
         return of, by
+
+    def is_aside(self, definition: Definition) -> bool:
+        """Whether no loss rests on a definition: it may be wrong, where the forward pass only defines.
+
+        A gradient that lost its prime, `d = V^T e o f(z)`, looks like any other definition.
+        """
+        if self.is_backward(definition.body):
+            return True
+        losses = {name for name in self.differentiated()[0] if self.by_name[name]}
+        reached = losses.union(*(self._below(name) for name in losses))
+        return bool(losses) and definition.name not in reached
 
     def _is_used(self, name: str) -> bool:
         """Whether an undefined symbol stands anywhere else than above a derivative."""
@@ -105,6 +117,13 @@ class Losses(Definitions):
             self.note(f"{name} is not defined; its first gradient is taken as given")
             return True
         return False
+
+    def _take_gradient_of_loose(self, name: str, by_names: set[str]) -> None:
+        """A loss that was read, but not down to what it is differentiated by, is as good as undefined."""
+        shorthand = name == self.table.loss and self.table.shorthand
+        if shorthand and not self._below(name) & by_names and self._loss_by_gradient(name):
+            self.banned |= {d.number for d in self.by_name[name] if not d.inferred}
+            self.loose_losses.add(name)
 
     def _mentions_derivative(self, body: ex.Expression, seen: set[str]) -> bool:
         if any(True for _ in derivatives_of(body)):

@@ -1,9 +1,9 @@
 """What a document may mean that none of its rows says: tried where rows fail, taken where they then hold.
 
-A reading holds for the whole document and is named in the report's notes. It is taken only if rows
-that failed hold under it and none that held is lost, so that it never excuses one row at another's
-cost; the reading of `dZ` as each example's own gradient, which trades rows with the other convention,
-if fewer rows fail.
+A reading holds for the whole document. It is named in the report's notes, and in the reason of every
+row that is true for its sake only. It is taken only if rows that failed hold under it and none that
+held is lost, so that it never excuses one row at another's cost; the reading of `dZ` as each
+example's own gradient, which trades rows with the other convention, if fewer rows fail.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def choose_readings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[
             trial = _judged(model, cases, reading, seed)
             if _better(cases, trial, reading):
                 model.note(reading.words)
+                for claim in _gained(cases, trial):
+                    model.conditions[claim] = reading.words
                 cases = trial
             else:
                 reading.leave(model)
@@ -79,8 +81,13 @@ def _better(cases: Sequence[Case], trial: Sequence[Case], reading: Reading) -> b
     if reading.trades:
         return _failing(after) < _failing(before)
     lost = any(held and not after.get(claim) for claim, held in before.items())
-    gained = any(held is False and after.get(claim) for claim, held in before.items())
-    return gained and not lost
+    return bool(_gained(cases, trial)) and not lost
+
+
+def _gained(cases: Sequence[Case], trial: Sequence[Case]) -> list[int]:
+    """Return the claims (by id) that fail in `cases` and hold in `trial`."""
+    after = _by_claim(trial)
+    return [claim for claim, held in _by_claim(cases).items() if held is False and after.get(claim)]
 
 
 def _failing(held: dict[int, bool | None]) -> int:
@@ -122,7 +129,7 @@ def _distributions(model: Model) -> Iterator[Reading]:
     arrays = {key[0] for key, value in model.leaves.items() if not value.is_number}
     for name in sorted(logged & arrays - model.normalised):
         yield Reading(
-            f"the elements of {name} are read as summing to one: some rows hold for that only",
+            f"the elements of {name} are read as summing to one",
             lambda m, name=name: m.normalised.add(name),  # type: ignore[misc]
             lambda m, name=name: m.normalised.discard(name),  # type: ignore[misc]
         )
@@ -135,7 +142,7 @@ def _meanings(model: Model) -> Iterator[Reading]:
         for meaning in MEANINGS:
             if name not in model.meanings:
                 yield Reading(
-                    f"{name} is read as the {meaning} function: some rows hold for it only",
+                    f"{name} is read as the {meaning} function",
                     lambda m, n=name, what=meaning: m.meanings.update({n: what}),  # type: ignore[misc]
                     lambda m, n=name: m.meanings.pop(n),  # type: ignore[misc]
                 )

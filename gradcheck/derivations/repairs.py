@@ -127,6 +127,7 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
             )
         case ex.Symbol():
             yield ex.Transposed(node), f"{node} transposed", 1
+            yield ex.Power(node, ex.Number(Fraction(2))), f"the square of {node}", 2
             yield from _renamed(node, model)
         case ex.Product(sign, left, right):
             hadamard = sign in ("circ", "odot")

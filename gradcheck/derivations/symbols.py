@@ -18,6 +18,7 @@ from gradcheck.derivations.table import (
     FUNCTIONS,
     LAST,
     USUAL_FUNCTIONS,
+    USUAL_LOSSES,
     SymbolTable,
     array_index,
     base_of,
@@ -233,7 +234,19 @@ def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
     if numerators:
         table.loss = numerators.most_common(1)[0][0]
     if table.shorthand and (table.loss is None or not table.loss.split(" ")[-1][0].isupper()):
-        table.loss = "loss"
+        table.loss = _defined_loss(rows)
+
+
+def _defined_loss(rows: Sequence[Row]) -> str:
+    """Return the one usual name of a loss that a row defines; "loss" where there is none or several."""
+    heads = {
+        name_of(base_of(item.sides[0]))
+        for row in rows
+        for item in row.items
+        if item.relations[:1] in (("=",), (":=",)) and item.sides[0] is not None
+    }
+    found = sorted(USUAL_LOSSES & heads)
+    return found[0] if len(found) == 1 else "loss"
 
 
 def _find_indexed(rows: Iterable[Row], table: SymbolTable) -> None:

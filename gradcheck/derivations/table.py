@@ -13,6 +13,7 @@ __all__ = [
     "FUNCTIONS",
     "LAST",
     "USUAL_FUNCTIONS",
+    "USUAL_LOSSES",
     "SymbolTable",
     "array_index",
     "base_of",
@@ -74,6 +75,9 @@ LAST = "@"
 
 USUAL_FUNCTIONS = frozenset(["f", "g", "h", "F", "sigma", "phi", "psi", "varphi", "s", "Sigma"])
 """Letters that are functions where a bracket follows, unless the document defines them as a value."""
+
+USUAL_LOSSES = frozenset(["J", "L", "E", "C", "cal J", "cal L", "cal E", "cal C", "ell", "loss"])
+"""Names of losses, of which `dX` is the gradient where no row writes a derivative in full."""
 
 COMPONENT_LETTERS = frozenset("ijklmnpqrstuv")
 """Letters that count components where nothing else says what they are."""
