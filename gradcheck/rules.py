@@ -71,6 +71,8 @@ class Rule:
         accumulates: whether the gradients in a layer object add up over backwards; None if not declared.
         repeated: pairs of inputs and cotangent to the raw gradients after each, all run in turn by one
             layer object with the parameters of the first; None where there is no object.
+        second_order: the gradient of a scalar output as a rule of its own, whose pullback is the
+            claimed Hessian-vector product; None where none is declared.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Rule:
     parameters: tuple[str, ...] = ()
     accumulates: bool | None = None
     repeated: Callable[[Sequence[tuple[tuple[Any, ...], Any]]], list[Any]] | None = None
+    second_order: Rule | None = None
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""
@@ -122,6 +125,8 @@ class Rule:
             try:
                 with np.errstate(all="ignore"):
                     raw = raw_pullback(cotangent)
+            except RuleError as error:
+                raise BackwardError(f"{self.name}: {error}") from error.__cause__
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
                 raise BackwardError(f"{self.name}: {what}, where its forward runs") from error

@@ -13,6 +13,7 @@ from gradcheck.checks.layout import LayoutCheck
 from gradcheck.checks.linearity import LinearityCheck
 from gradcheck.checks.purity import PurityCheck
 from gradcheck.checks.reuse import ReuseCheck
+from gradcheck.checks.second_order import SecondOrderCheck
 from gradcheck.checks.shapes import ShapesCheck
 from gradcheck.errors import UsageError
 
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     BatchCheck(),
     DtypeCheck(),
     DeterminismCheck(),
+    SecondOrderCheck(),
 )
 """Every check, in the order in which reports list them."""
 

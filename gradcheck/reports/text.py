@@ -56,8 +56,9 @@ def table(report: Report) -> list[Line]:
         lines.append(Line(MARKS[Verdict.PASS], Verdict.PASS, names, _seen_together(quiet)))
     if idle:
         names = ", ".join(check.name for check in idle)
-        reasons = dict.fromkeys(check.reason for check in idle)
-        lines.append(Line(NOT_APPLICABLE, None, names, "; ".join(reasons)))
+        first, *others = dict.fromkeys(check.reason for check in idle)
+        others = [reason.removeprefix("does not apply: ") for reason in others]
+        lines.append(Line(NOT_APPLICABLE, None, names, "; ".join([first, *others])))
     return lines
 
 

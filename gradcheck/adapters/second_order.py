@@ -1,0 +1,102 @@
+"""Hessian-vector products: the gradient of a rule as a rule of its own.
+
+The Hessian is the Jacobian of the gradient, and symmetric: its product with a direction v is the VJP of
+the gradient with the cotangent v. A rule whose forward is the claimed gradient and whose pullback is the
+product is judged as any other is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gradcheck.errors import ContractError, RuleError
+from gradcheck.gradients import by_input
+from gradcheck.rules import Pullback, Rule
+
+__all__ = ["rule_of_products"]
+
+
+def rule_of_products(rule: Rule, grad: Callable[..., Any], hvp: Callable[..., Any]) -> Rule:
+    """Return the rule whose forward is the gradient of `rule`, and whose pullback is `hvp`.
+
+    Its output is the tuple of all claimed gradients; its pullback claims a product for the inputs of
+    those, and None for the others.
+
+    Args:
+        rule: a rule with a scalar output.
+        grad: the user's gradient.
+        hvp: takes the inputs, and one direction for each claimed gradient.
+
+    Raises:
+        ContractError: `hvp` cannot be called so.
+    """
+    _require_directions(rule, hvp)
+
+    def gradients(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        _, pullback = rule.linearise(inputs)
+        return rule.gradients_by_input(pullback(1.0), inputs)
+
+    def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        found = gradients(inputs)
+        places = [place for place, gradient in enumerate(found) if gradient is not None]
+
+        def pullback(directions: tuple[Any, ...]) -> tuple[Any, ...]:
+            _require_room(hvp, len(inputs), len(places))
+            names = [rule.input_names[place] for place in places]
+            values = [inputs[place] for place in places]
+            try:
+                own = by_input(hvp(*inputs, *directions), names, values, [True] * len(places))
+            except RuleError as error:
+                raise RuleError(str(error).replace("the backward", "hvp", 1)) from None
+            products = dict(zip(places, own, strict=True))
+            return tuple(products.get(place) for place in range(len(inputs)))
+
+        return tuple(found[place] for place in places), pullback
+
+    return replace(
+        rule,
+        name=f"hvp of {rule.name}",
+        kind="vjp",
+        primal=lambda inputs: linearise(inputs)[0],
+        linearise=linearise,
+        functions=(grad, hvp),
+        scalar=False,
+        kinks={},
+    )
+
+
+def _require_directions(rule: Rule, hvp: Callable[..., Any]) -> None:
+    if not callable(hvp):
+        raise ContractError(f"gradcheck.gradient: hvp= is {hvp!r:.80}, not a callable")
+    room = _room(hvp)
+    if room is not None and room <= len(rule.input_names):
+        raise ContractError(
+            f"gradcheck.gradient: hvp takes {room} argument{'s' * (room != 1)}; it is called as "
+            "hvp(*inputs, *directions), one direction for each gradient that grad claims, here "
+            f"hvp({', '.join(rule.input_names)}, v) at least"
+        )
+
+
+def _require_room(hvp: Callable[..., Any], inputs: int, directions: int) -> None:
+    room = _room(hvp)
+    if room is not None and room < inputs + directions:
+        raise RuleError(
+            f"hvp takes {room} arguments for {inputs} inputs and the {directions} gradients that grad "
+            "claims; it is called as hvp(*inputs, *directions), one direction for each of them"
+        )
+
+
+def _room(hvp: Callable[..., Any]) -> int | None:
+    """Return how many positional arguments a function takes; None if any number or unknown."""
+    try:
+        parameters = inspect.signature(hvp).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(item.kind is item.VAR_POSITIONAL for item in parameters):
+        return None
+    return sum(
+        item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters
+    )
