@@ -85,9 +85,7 @@ def verify(
     results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
     replayed = False
     for item in select(checks):
-        bench = Bench(
-            oracles_for(rule, trace, settings.power), settings, np.random.default_rng(seed)
-        )
+        bench = _bench(rule, trace, settings, seed)
         outcome = search(
             rule,
             item,
@@ -184,9 +182,7 @@ def verify_at(
     started = time.monotonic()
     results, reproduction = [], ""
     for item in select(checks):
-        bench = Bench(
-            oracles_for(rule, trace, settings.power), settings, np.random.default_rng(seed)
-        )
+        bench = _bench(rule, trace, settings, seed)
         tally = Tally()
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
@@ -207,7 +203,16 @@ def _beyond_defaults(profile: str, examples: int | None) -> list[str]:
     return given + ([] if examples is None else [f"examples={examples}"])
 
 
-def oracles_for(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
+def _bench(rule: Rule, trace: bool, profile: Profile, seed: int) -> Bench:
+    programs = Programs() if trace else None
+    oracles = oracles_for(rule, trace, profile.power, programs)
+    return Bench(oracles, profile, np.random.default_rng(seed), programs)
+
+
+def oracles_for(
+    rule: Rule, trace: bool, power: float, programs: Programs | None = None
+) -> tuple[Oracle, ...]:
+    """Return the oracles for a rule; those that trace share `programs`, or new ones."""
     if not trace:
         return (FiniteDifferences(power),)
     if rule.kind == "torch_function":
@@ -215,7 +220,7 @@ def oracles_for(rule: Rule, trace: bool, power: float) -> tuple[Oracle, ...]:
 
         autodiff = TorchAutodiff()
         return autodiff, DifferencesOfTorch(FiniteDifferences(power), autodiff)
-    programs = Programs()
+    programs = programs or Programs()
     return Exact(programs), Extended(programs), Autodiff(programs), FiniteDifferences(power)
 
 

@@ -62,6 +62,7 @@ HOUSE = [
     "verdicts",
     "diagnosis",
     "checks",
+    "branch_search",
     "search",
     "derivations",
     "reports",

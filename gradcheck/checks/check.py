@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence, Oracle
+from gradcheck.oracles.programs import Programs
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Judgement, Profile, Verdict
 
@@ -20,11 +21,19 @@ __all__ = ["Bench", "Check", "Examination", "Finding", "backward_raised", "point
 
 @dataclass(frozen=True)
 class Bench:
-    """What a check works with: the oracles, the profile, and random numbers of its own."""
+    """What a check works with: the oracles, the profile, and random numbers of its own.
+
+    Attributes:
+        oracles: what judges.
+        profile: how much is asked for.
+        rng: where the oracles' randomness comes from.
+        programs: what traced the rule for the oracles; None where nothing is traced.
+    """
 
     oracles: Sequence[Oracle]
     profile: Profile
     rng: np.random.Generator
+    programs: Programs | None = None
 
 
 @dataclass(frozen=True)

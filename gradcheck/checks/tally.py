@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.oracles.evidence import Proof
+from gradcheck.programs.branches import Branches
 from gradcheck.rules import Point
 from gradcheck.verdicts import Decision, Judgement
 
@@ -41,6 +42,7 @@ class Tally:
         cells: what is proven on each cell that a point lay in.
         without_cell: why points have no cell that is known, with how often.
         boundaries: points on the boundary of cells, of which nothing is proven.
+        branches: the branches of the rule's code that points entered.
     """
 
     points: int = 0
@@ -58,6 +60,7 @@ class Tally:
     cells: dict[str, Proof] = field(default_factory=dict)
     without_cell: Counter[str] = field(default_factory=Counter)
     boundaries: int = 0
+    branches: Branches = field(default_factory=Branches)
 
     @property
     def applies(self) -> bool:
@@ -99,6 +102,7 @@ class Tally:
         for item in examination.evidence:
             if item.proof is not None:
                 self._add_proof(item.proof)
+            self.branches.visit(point, _size(point), item.decisions)
         complete: dict[str, bool] = {}
         for path, judgement in examination.judgements.items():
             if not judgement.decisions.size:
@@ -132,6 +136,11 @@ class Tally:
             self.agreement = max(self.agreement, float(np.max(relative)))
             self.visible = max(self.visible, float(np.max(visible)))
         return bool(np.all(right))
+
+
+def _size(point: Point) -> int:
+    leaves = trees.leaves((point.inputs, point.cotangent))
+    return sum(int(np.size(value)) for _, value in leaves if trees.is_variable(value))
 
 
 def _architecture(point: Point) -> object:

@@ -12,6 +12,7 @@ from gradcheck.rules import Claim, Rule
 
 if TYPE_CHECKING:
     from gradcheck.oracles.exact import Certificate
+    from gradcheck.programs.evaluation import Decision
 
 __all__ = ["Entries", "Evidence", "Oracle", "Proof"]
 
@@ -74,6 +75,7 @@ class Evidence:
         reason: why some entries have an infinite bound, else empty.
         evaluations: how often it ran the user's forward.
         proof: what is proven at the point, of an oracle that proves.
+        decisions: the branches that the rule's code takes at the point, of an oracle that knows them.
     """
 
     oracle: str
@@ -82,6 +84,7 @@ class Evidence:
     reason: str = ""
     evaluations: int = 0
     proof: Proof | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 class Oracle(Protocol):

@@ -33,6 +33,7 @@ from gradcheck.oracles.parting import parting
 from gradcheck.oracles.precision import coarsest_epsilon
 from gradcheck.oracles.programs import Programs, Traced
 from gradcheck.programs.arithmetics.cells import CELLS
+from gradcheck.programs.branches import written_decisions
 from gradcheck.programs.evaluation import Decision, evaluate, same_cell
 from gradcheck.rules import Claim, Rule
 
@@ -66,15 +67,19 @@ class Exact:
         compared = [variable for variable in claim.variables if variable.comparable]
         if not any(variable.value.size for variable in compared):
             return Evidence(self.name)
+        branches: list[Decision] = []
         try:
-            proof = self._prove(rule, claim, rng)
+            proof = self._prove(rule, claim, rng, branches)
         except Abstention as abstention:
             proof = Proof(reason=str(abstention))
-        return Evidence(self.name, proof=proof)
+        return Evidence(self.name, proof=proof, decisions=tuple(branches))
 
-    def _prove(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Proof:
+    def _prove(
+        self, rule: Rule, claim: Claim, rng: np.random.Generator, branches: list[Decision]
+    ) -> Proof:
         traced = self.programs.at(rule, claim, rng)
         if traced.claimed is None:
+            branches += _decisions_of_forward(traced, claim)
             raise Abstention(f"the backward could not be traced: {traced.reason}")
         paths = traced.compared(claim)
         missing = {v.path for v in claim.variables if v.comparable} - {*paths}
@@ -89,7 +94,9 @@ class Exact:
         if any(np.any(array != 1) for array in arrays[len(arrays) - constants :]):
             raise Abstention("the cotangent of a scalar is not 1")
         problem = _Problem(*traced.sides(claim), arrays, constants)
-        decisions, claimed = problem.in_float64()
+        of_true, of_claimed, claimed = problem.in_float64()
+        decisions = [*of_true, *of_claimed]
+        branches += written_decisions(of_true, of_claimed)
         if not traced.random:
             _require_same_run(claim, dict(zip(paths, claimed, strict=True)))
         if traced not in self._cells:
@@ -102,6 +109,12 @@ class Exact:
                 reason += f": {proof.reason}"
             return replace(proof, differs=path, reason=reason)
         return proof
+
+
+def _decisions_of_forward(traced: Traced, claim: Claim) -> list[Decision]:
+    decisions: list[Decision] = []
+    evaluate(traced.true, traced.arguments(claim)[0], CELLS, decisions=decisions)
+    return written_decisions(decisions, [])
 
 
 UNEQUAL = "is not the true one by algebra alone"
@@ -133,13 +146,13 @@ class _Problem:
     arrays: list[Array]
     constants: int
 
-    def in_float64(self) -> tuple[list[Decision], list[Array]]:
-        """Return the decisions of both sides at the point, and the claimed gradients there."""
-        decisions: list[Decision] = []
-        for side in (self.true, self.claimed):
+    def in_float64(self) -> tuple[list[Decision], list[Decision], list[Array]]:
+        """Return each side's decisions at the point, and the claimed gradients there."""
+        decisions: tuple[list[Decision], list[Decision]] = ([], [])
+        for side, own in zip((self.true, self.claimed), decisions, strict=True):
             inputs = [self.arrays[number] for number in side.arguments]
-            found = evaluate(side.program, inputs, CELLS, decisions=decisions)
-        return decisions, [found[number] for number in self.claimed.outputs]
+            found = evaluate(side.program, inputs, CELLS, decisions=own)
+        return *decisions, [found[number] for number in self.claimed.outputs]
 
     def prove(self, rng: np.random.Generator) -> Certificate | Mismatch:
         return prove_sides_equal(self.true, self.claimed, self._inputs(), rng)
@@ -204,7 +217,8 @@ def _attempt(
     except Abstention as abstention:
         reason = str(abstention)
     tamed = problem.tamed()
-    if same_cell(decisions, tamed.in_float64()[0]):
+    of_true, of_claimed, _ = tamed.in_float64()
+    if same_cell(decisions, [*of_true, *of_claimed]):
         with suppress(Abstention):
             return _settled(proof, tamed, decisions, rng)
     return replace(proof, reason=reason)

@@ -294,6 +294,7 @@ def _function(
         tuple(types[count:]),
         (equation.source_info, *callers),
         len(sources) == 2 and steps.origin(sources[0]) == steps.origin(sources[1]),
+        tuple(steps.initial[steps.origin(source)] for source in sources),
     )
     if operation.is_floating:
         return arithmetic.compile(operation)

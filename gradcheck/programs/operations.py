@@ -43,6 +43,7 @@ class Operation:
     `source_infos` are JAX's notes on where it was traced: its own, then those of enclosing calls.
     `compares_with_itself` says that both operands stem from one array by moving and choosing entries,
     as in `x >= x.max()`: equal numbers there are one number, which no rounding error can part.
+    `written` has for each operand the value that the program itself writes there, or None.
     """
 
     primitive: Any
@@ -51,6 +52,7 @@ class Operation:
     outputs: tuple[ArrayType, ...]
     source_infos: tuple[Any, ...] = ()
     compares_with_itself: bool = False
+    written: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:

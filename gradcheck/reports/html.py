@@ -37,7 +37,13 @@ def _section(report: dict[str, Any]) -> str:
     findings = "".join(f"<pre>{escape(message)}</pre>\n" for message in messages)
     if report["reproduction"]:
         findings += f"<p>Reproduce:</p><pre>{escape(report['reproduction'])}</pre>\n"
-    notes = "".join(f"<p>Note: {escape(note)}</p>\n" for note in report["notes"])
+    notes = "".join(
+        f"<p>Never entered: {escape(branch['line'])}: {escape(branch['branch'])}: "
+        f"<code>{escape(branch['source'])}</code></p>\n"
+        for check in report["checks"]
+        for branch in check["never_entered"]
+    )
+    notes += "".join(f"<p>Note: {escape(note)}</p>\n" for note in report["notes"])
     name, verdict = escape(report["rule"]), report["verdict"]
     return (
         f'<h2>{name}: <span class="{verdict}">{verdict}</span></h2>\n'

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradcheck.checks.check import Finding
 from gradcheck.checks.tally import Tally
+from gradcheck.programs.branches import Branch
 from gradcheck.verdicts import Decision, Verdict, worst
 
 __all__ = ["CheckResult", "Report"]
@@ -65,6 +66,11 @@ class CheckResult:
             "boundary_points": tally.boundaries,
             "uncertified_because": dict(tally.uncertified),
         }
+
+    @property
+    def never_entered(self) -> tuple[Branch, ...]:
+        """The branches of the traced code that no point entered, though some were sought to."""
+        return tuple(self.tally.branches.never_entered())
 
     @property
     def power(self) -> dict[str, Any]:
@@ -156,6 +162,14 @@ class Report:
                     "summary": summary(check),
                     "power": {key: _plain(value) for key, value in check.power.items()},
                     "certificate": _certificate_as_dict(check),
+                    "never_entered": [
+                        {
+                            "line": branch.site.where,
+                            "source": branch.site.source,
+                            "branch": branch.phrase,
+                        }
+                        for branch in check.never_entered
+                    ],
                     "undecided_because": dict(check.tally.reasons),
                     "discarded_because": dict(check.tally.discarded),
                     "findings": [_finding_as_dict(finding) for finding in check.findings],

@@ -14,7 +14,7 @@ from rich.text import Text
 from gradcheck.reports.annotations import annotate
 from gradcheck.reports.figures import COUNTED, finest, totals
 from gradcheck.reports.report import CheckResult, Report
-from gradcheck.reports.text import table
+from gradcheck.reports.text import never_entered, table
 from gradcheck.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Terminal:
             self.console.print(Text(f"\n{finding.message}"))
         if report.reproduction:
             self.console.print(Text(f"\nreproduce:\n    {report.reproduction}"))
+        for branch in never_entered(report):
+            self.console.print(Text(f"        never entered: {branch}"))
         for note in report.notes:
             self.console.print(Text(f"        note: {note}"))
 

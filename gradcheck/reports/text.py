@@ -10,7 +10,7 @@ from gradcheck.oracles.exact import PROBABILITY
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.verdicts import Verdict
 
-__all__ = ["MARKS", "render", "summary", "table"]
+__all__ = ["MARKS", "never_entered", "render", "summary", "table"]
 
 MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "????"}
 NOT_APPLICABLE = "n/a "
@@ -25,8 +25,19 @@ def render(report: Report) -> str:
             lines += ["", finding.message]
     if report.reproduction:
         lines += ["", "reproduce:", *(f"    {line}" for line in report.reproduction.split("\n"))]
+    lines += [f"never entered: {branch}" for branch in never_entered(report)]
     lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines)
+
+
+def never_entered(report: Report) -> list[str]:
+    """List the branches of the code that no point entered, each with its line and the text of that."""
+    sentences = [
+        f"{branch}" + (f": {branch.site.source}" if branch.site.source else "")
+        for check in report.checks
+        for branch in check.never_entered
+    ]
+    return list(dict.fromkeys(sentences))
 
 
 class Line(NamedTuple):

@@ -20,7 +20,7 @@ from gradcheck.contracts.sampling import ROW_SUM_TOLERANCE, SPECIAL_SHARE
 from gradcheck.errors import RuleError
 from gradcheck.rules import Point, Rule, claim_at
 
-__all__ = ["AS_DRAWN", "MANNERS", "Variation", "laws_of", "vary"]
+__all__ = ["AS_DRAWN", "MANNERS", "Variation", "lawful", "laws_of", "vary"]
 
 Array = NDArray[Any]
 Generator = np.random.Generator
@@ -163,17 +163,28 @@ def vary(values: Array, manner: str, seen: Sequence[Array], rng: Generator) -> A
     """
     if not values.size:
         return values
-    laws = laws_of([*seen, values])
-    if "whole numbers" in laws and manner != "shuffled":
+    if "whole numbers" in laws_of([*seen, values]) and manner != "shuffled":
         return values
     with np.errstate(all="ignore"):
-        varied = MANNERS[manner](values, rng)
+        varied = lawful(MANNERS[manner](values, rng), [*seen, values])
+    return values if varied is None else varied
+
+
+def lawful(values: Array, seen: Sequence[Array]) -> Array | None:
+    """Return the array nearest to `values` that keeps what all arrays of `seen` keep, or None.
+
+    Args:
+        values: real or complex numbers.
+        seen: draws of the same array, the last of the shape of `values`.
+    """
+    laws = laws_of(seen)
+    with np.errstate(all="ignore"):
         for name in laws:
-            varied = LAWS[name].impose(varied)
-        varied = varied.astype(values.dtype)
-        varied = np.where(_unchanged([*seen, values]), values, varied)
-        kept = np.all(np.isfinite(varied)) and all(LAWS[name].holds(varied) for name in laws)
-    return varied if kept else values
+            values = LAWS[name].impose(values)
+        values = values.astype(seen[-1].dtype)
+        values = np.where(_unchanged(seen), seen[-1], values)
+        kept = np.all(np.isfinite(values)) and all(LAWS[name].holds(values) for name in laws)
+    return values if kept else None
 
 
 def _unchanged(arrays: Sequence[Array]) -> Array:
@@ -223,6 +234,34 @@ class Variation:
             result.append(value.__array_namespace__().asarray(varied, dtype=value.dtype))
         whole: tuple[Any, ...] = trees.rebuild(inputs, result)
         return whole
+
+    def permitted(self, inputs: tuple[Any, ...], moved: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return `moved`, or what is nearest to it that the rule takes; None if that cannot be said.
+
+        The rule takes what its contract declares, or what keeps the laws of its own draws.
+
+        Args:
+            inputs: inputs that it takes.
+            moved: the same with other numbers in the floating arrays.
+        """
+        contract = self.rule.contract
+        if contract is not None and contract.contains(moved) is None:
+            return moved
+        movable = None if contract is not None else self.variable_paths(inputs)
+        seen = {} if contract is not None else self._seen_arrays()
+        result: list[Any] = []
+        for (_, path, value), (_, _, other) in zip(
+            self._leaves(inputs), self._leaves(moved), strict=True
+        ):
+            if not trees.is_variable(value) or np.array_equal(value, other):
+                result.append(value)
+                continue
+            kept = lawful(np.asarray(other), [*seen.get(path, []), np.asarray(value)])
+            if kept is None or (movable is not None and path not in movable):
+                return None
+            result.append(value.__array_namespace__().asarray(kept, dtype=value.dtype))
+        whole: tuple[Any, ...] = trees.rebuild(inputs, result)
+        return whole if contract is None or contract.contains(whole) is None else None
 
     def _leaves(self, inputs: tuple[Any, ...]) -> list[tuple[str, str, Any]]:
         """List the leaves of the inputs with the name of their input and their path."""

@@ -1,15 +1,16 @@
-"""float64 with all the decisions that tell one cell of the finite field from another."""
+"""float64 with all the decisions that tell one cell of the finite field from another, and their operands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.programs.arithmetics.floating import Floating
 from gradcheck.programs.operations import Operation
-from gradcheck.programs.primitives.decisions import Decision
+from gradcheck.programs.primitives.decisions import Branching, Decision
 
 __all__ = ["CELLS", "EXPONENTIALS", "vanishing"]
 
@@ -41,7 +42,18 @@ def vanishing(operation: Operation) -> Callable[[list[Decision] | None, Array], 
 
 
 class Cells(Floating):
-    """NumPy's float64, in which exp says where it vanishes."""
+    """NumPy's float64, in which exp says where it vanishes, and decisions keep what they compared."""
+
+    def decider(self, operation: Operation, branching: Branching) -> Callable[..., Array]:
+        decide = super().decider(operation, branching)
+
+        def decide_and_keep(decisions: list[Decision] | None, *values: Array) -> Array:
+            outcome = decide(decisions, *values)
+            if decisions is not None:
+                decisions[-1] = replace(decisions[-1], operands=values)
+            return outcome
+
+        return decide_and_keep
 
     def compile(self, operation: Operation) -> tuple[Callable[..., Any], bool]:
         function, takes_decisions = super().compile(operation)

@@ -30,12 +30,15 @@ class Decision:
         kind: the primitive that decided, in words of the jaxpr ("gt", "max", "sort").
         outcome: which branch each entry took; equal outcomes mean the same cell.
         undecided: where the operands' errors (or an exact tie) allow another outcome.
+        operation: the equation.
+        operands: the numbers compared, of an arithmetic that keeps them.
     """
 
     kind: str
     outcome: Array
     undecided: Array
     operation: Operation
+    operands: tuple[Array, ...] = ()
 
     @property
     def where(self) -> str | None:
