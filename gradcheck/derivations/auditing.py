@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradcheck.derivations import diagnosis
+from gradcheck.derivations.certification import certify
 from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
 from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.explanations import explain
+from gradcheck.derivations.expressions import member_name
+from gradcheck.derivations.grounds import Grounds, row_grounds
 from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.readings import choose_readings
@@ -44,6 +47,7 @@ class AuditRow:
         name: the name that its author gave the equation, or "".
         ratio: for a false claim, right side over left side where that is one number, else None.
         sizes: (factor, sizes) of the row's symbols.
+        grounds: on what grounds all that a true row claims is called so; None where it claims nothing.
     """
 
     line: int
@@ -54,6 +58,12 @@ class AuditRow:
     name: str = ""
     ratio: float | None = None
     sizes: tuple[tuple[str, str], ...] = ()
+    grounds: Grounds | None = None
+
+    @property
+    def certified(self) -> bool:
+        """Whether the row is true and all that it claims is proven."""
+        return self.grounds is not None and self.grounds.probability is not None
 
     @property
     def wrong(self) -> bool:
@@ -71,6 +81,8 @@ class AuditRow:
             "name": self.name,
             "ratio": self.ratio,
             "sizes": dict(self.sizes),
+            "certified": self.certified,
+            "grounds": None if self.grounds is None else asdict(self.grounds),
         }
 
 
@@ -101,18 +113,25 @@ class Audit:
         return "pass"
 
     @property
+    def certified(self) -> bool:
+        """Whether every row is true and every one that claims something is proven."""
+        claims = [row for row in self.rows if row.grounds is not None]
+        return self.verdict == "pass" and bool(claims) and all(row.certified for row in claims)
+
+    @property
     def first_wrong(self) -> AuditRow | None:
         """The first row that is itself wrong."""
         return next((row for row in self.rows if row.wrong), None)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows were read (parsed), checked (judged), and wrong."""
+        """How many rows were read (parsed), checked (judged), wrong, and proven."""
         return {
             "rows": len(self.rows),
             "read": sum(row.verdict != "syntax" for row in self.rows),
             "checked": sum(row.verdict not in ("not checked", "ambiguous") for row in self.rows),
             "wrong": sum(row.wrong for row in self.rows),
+            "certified": sum(row.certified for row in self.rows),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,6 +140,7 @@ class Audit:
         return {
             "path": self.path,
             "verdict": self.verdict,
+            "certified": self.certified,
             "counts": self.counts,
             "first_wrong": None if first is None else first.line,
             "rows": [row.as_dict() for row in self.rows],
@@ -189,6 +209,8 @@ def audit_document(
     differing = {} if code is None else compare(code, model, rows, cases)
     cases = without_sample_sums(model, cases, seed)
     cases = choose_readings(model, cases, seed)
+    tell("proving")
+    certify(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases, statements)
     explain(judged, seed)
@@ -268,9 +290,11 @@ class Judged:
         ratio = next(
             (diagnosis.ratio_of(self.by_claim[id(c)]) for v, _, c in found if v == "false"), None
         )
+        grounds = row_grounds(self, row.number) if verdict == "true" else None
         return AuditRow(
-            row.line, row.latex, verdict, reason, kind, row.name, ratio, self._sizes(row.number)
-        )
+            row.line, row.latex, verdict, reason, kind, row.name, ratio,
+            self._sizes(row.number), grounds,
+        )  # fmt: skip
 
     def _sizes(self, row: int) -> tuple[tuple[str, str], ...]:
         return diagnosis.sizes_of(self, row)
@@ -302,7 +326,7 @@ def describe(model: Model) -> list[tuple[str, str]]:
         if ":" in name or name in seen:
             continue
         seen.add(name)
-        label = f"{name}_{','.join(map(str, member))}" if member else name
+        label = member_name(name, member)
         kind = "a number" if value.is_number else f"{value.spelled()}"
         out.append((label, f"given, {kind}"))
     for (name, member), dims in sorted(model.counts.items()):

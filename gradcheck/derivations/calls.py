@@ -8,10 +8,11 @@ from typing import Any
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, Result
 from gradcheck.derivations.dims import ONE, DimensionMismatch
-from gradcheck.derivations.functions import ELEMENTWISE, generic
+from gradcheck.derivations.functions import ELEMENTWISE
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.sums import Sums
 from gradcheck.derivations.values import Value
+from gradcheck.programs.unknown_functions import unknown
 
 __all__ = ["Calls"]
 
@@ -80,13 +81,12 @@ class Calls(Sums):
         known = ELEMENTWISE.get(self.model.meanings.get(name, name))
 
         def compute() -> Any:
-            function = (
-                known(self.xp) if known else generic(self.xp, self.model.parameters(name, member))
-            )
-            return _derived(function, primes)(x.data)
+            if known:
+                return _derived(known(self.xp), primes)(x.data)
+            spelled = ex.member_name(name, member)
+            return _derived(lambda data: unknown(spelled, data, parameters), primes)(x.data)
 
-        if known is None:
-            self.model.parameters(name, member)
+        parameters = [] if known else self.model.parameters(name, member)
         return self.make(x.axes, x.rows, x.cols, compute)
 
     def _arbitrary(self, node: ex.Call, arguments: Sequence[Value | None]) -> Value:

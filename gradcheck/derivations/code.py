@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.derivations.evidence import AGREEMENT, Case
+from gradcheck.derivations.expressions import member_name
 from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.rows import Row
@@ -54,7 +55,9 @@ def compare(
     out: dict[int, tuple[str, str]] = {}
     for draw, point in enumerate(model.points):
         given = {
-            _spelled(key): np.array(value) for key, value in point.items() if ":" not in key[0]
+            member_name(*key[:2]): np.array(value)
+            for key, value in point.items()
+            if ":" not in key[0]
         }
         results = code(given)
         if not isinstance(results, Mapping):
@@ -72,11 +75,6 @@ def compare(
                     if sentence:
                         out[row.number] = ("false", f"the code computes {name} otherwise{sentence}")
     return out
-
-
-def _spelled(key: tuple[str, tuple[int, ...], int]) -> str:
-    name, member, _ = key
-    return f"{name}_{','.join(map(str, member))}" if member else name
 
 
 def _difference(case: Case, written: Any, computed: Any) -> str:

@@ -20,6 +20,9 @@ __all__ = ["Core", "Frame", "FreeIndex", "IllShaped", "OutOfRange", "Result"]
 
 Result = Value | Jacobian
 
+LARGEST_WHOLE = 2**52
+"""Whole numbers below it are exact in float64, and so are the parts that larger ones are made of."""
+
 
 class IllShaped(Exception):
     """Sizes do not fit; the message names the operands, what was expected and what came."""
@@ -89,13 +92,22 @@ class Core:
         return jnp
 
     def number(self, value: Fraction | float | int) -> Value:
-        data = None
-        if self.numeric:
-            if isinstance(value, Fraction) and value.denominator != 1:
-                data = self.xp.full((1, 1), float(value.numerator)) / float(value.denominator)
-            else:
-                data = self.xp.full((1, 1), float(value))
+        if not self.numeric:
+            return Value((), ONE, ONE)
+        if not isinstance(value, Fraction):
+            return Value((), ONE, ONE, self.xp.full((1, 1), float(value)))
+        data = self._whole(value.numerator)
+        if value.denominator != 1:
+            data = data / self._whole(value.denominator)
         return Value((), ONE, ONE, data)
+
+    def _whole(self, value: int) -> Any:
+        """Return a whole number, in parts that float64 holds: 1.00000000000000001 is not 1."""
+        upper, lower = divmod(abs(value), LARGEST_WHOLE)
+        data = self.xp.full((1, 1), float(lower if value >= 0 else -lower))
+        if not upper:
+            return data
+        return self._whole(upper if value >= 0 else -upper) * float(LARGEST_WHOLE) + data
 
     def make(self, axes: Axes, rows: Dim, cols: Dim, compute: Callable[[], Any]) -> Value:
         """Return a value whose numbers are computed only where numbers are asked for."""

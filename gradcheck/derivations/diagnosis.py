@@ -10,13 +10,13 @@ import numpy as np
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.evidence import AGREEMENT, Case
+from gradcheck.derivations.grounds import grounds_of, hair_of
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.statements import Statement
+from gradcheck.derivations.walks import nodes_of
 
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
-
-from gradcheck.derivations.walks import nodes_of
 
 __all__ = ["earlier_row", "other_verdict", "ratio_of", "sizes_of", "verdict_of"]
 
@@ -40,7 +40,7 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
         diagonal = "" if _tells_cases(claim) else _diagonal_only(wrong)
         if diagonal and len(wrong) + len(right) >= 1:
             return "ambiguous", diagonal
-        return "false", _relation(judged, wrong, right)
+        return "false", hair_of(wrong) or _relation(judged, wrong, right)
     interior = [c for c in problems if not (right and 0 in c.family.values())]
     for kind in ("dimension", "scope"):
         found = [c for c in interior if c.problem is not None and c.problem[0] == kind]
@@ -49,10 +49,11 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
             return kind, found[0].problem[1] + _members(found, cases)
     if right and claim.kind == "given" and _loss_of(claim) in judged.model.loose_losses:
         return "not checked", f"taken as given: {_loss_of(claim)} is not read down to here"
-    if right:
-        return "true", _spoken_truth(claim, right) + _condition(judged.model, claim)
+    unclear = [c for c in cases if c.measured == "unclear" and c.holds is None]
+    if right and not unclear:
+        return "true", _spoken_truth(judged.model, claim, right) + _condition(judged.model, claim)
     if any(c.differences for c in cases):
-        return "not checked", "the numbers are neither clearly equal nor clearly different"
+        return "not checked", _unclear(unclear)
     reasons = [c.problem[1] for c in problems if c.problem is not None]
     return "not checked", reasons[-1] if reasons else "no member of its family can be evaluated"
 
@@ -92,17 +93,14 @@ def _text(expression: ex.Expression) -> str:
     return str(expression.value) if isinstance(expression, ex.Number) else str(expression)
 
 
-def _spoken_truth(claim: Claim, right: Sequence[Case]) -> str:
+def _spoken_truth(model: Model, claim: Claim, right: Sequence[Case]) -> str:
     if claim.kind == "definition":
         return "a definition that fits"
     if claim.kind == "function":
         return "defines a function"
     if claim.kind == "given":
         return "given"
-    digits = min(_digits(case) for case in right)
-    return f"equal to {digits} digits at {len(right[0].differences)} points" + _members(
-        right, right
-    )
+    return grounds_of(model, right).spoken + _members(right, right)
 
 
 def _condition(model: Model, claim: Claim) -> str:
@@ -111,9 +109,13 @@ def _condition(model: Model, claim: Claim) -> str:
     return f"; only so far as {words}" if words else ""
 
 
-def _digits(case: Case) -> int:
-    worst = max(case.differences)
-    return 15 if worst < 1e-15 else int(-np.log10(worst))
+def _unclear(cases: Sequence[Case]) -> str:
+    if cases:
+        worst = max(max(case.differences) for case in cases)
+        return (
+            f"the two sides differ by {worst:.0e} of their size: too little to call them different"
+        )
+    return "the numbers are neither clearly equal nor clearly different"
 
 
 def _members(cases: Sequence[Case], among: Sequence[Case]) -> str:
@@ -137,6 +139,8 @@ def _redefinition(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[
         if any(c.problem and c.problem[0] == "dimension" for c in cases):
             return "not checked", f"gives {name} other sizes than line {line}"
         return "true", ""
+    if hair_of(wrong):
+        return "conflict", f"defines {name} differently from line {line}: {hair_of(wrong)}"
     ratio = ratio_of(wrong)
     if ratio is not None:
         return "conflict", (

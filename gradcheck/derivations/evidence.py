@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
-__all__ = ["Case", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
+if TYPE_CHECKING:
+    from gradcheck.oracles.exact import Certificate
+
+__all__ = ["Case", "Program", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
 
 AGREEMENT = 1e-9
 """Largest difference, relative to the largest entry of either side, of two sides called equal.
@@ -39,6 +42,19 @@ DRAWS = 2
 """Independent random points at which a claim must hold, or fail, before it is called so."""
 
 
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Claims that were traced together.
+
+    Attributes:
+        jaxpr: of the values of all leaves; it returns the left and the right side of each case in turn.
+        points: the arrays of each point at which it was evaluated.
+    """
+
+    jaxpr: Any
+    points: list[list[Any]] = field(default_factory=list)
+
+
 @dataclass
 class Case:
     """One claim for one choice of its family letters.
@@ -50,6 +66,11 @@ class Case:
         differences: the largest relative difference at each point.
         left, right: the two sides' numbers at each point.
         letters: the component indices of those arrays, in order.
+        program: what the numbers were computed by; `place` is the case's number there.
+        certificate: the proof that the two sides are one function, where there is one.
+        uncertified: why there is none.
+        measured: what extended precision found: "equal", "different", "unclear", or "" for nothing.
+        digits: to how many digits the sides are equal there.
     """
 
     claim: Claim
@@ -59,13 +80,25 @@ class Case:
     left: list[Any] = field(default_factory=list)
     right: list[Any] = field(default_factory=list)
     letters: tuple[str, ...] = ()
-    off_diagonal: str = ""
+    program: Program | None = None
+    place: int = 0
+    certificate: Certificate | None = None
+    uncertified: str = ""
+    measured: str = ""
+    digits: int | None = None
 
     @property
     def holds(self) -> bool | None:
-        """Whether the two sides are equal; None where that is not decided."""
+        """Whether the two sides are equal; None where that is not decided.
+
+        A certificate decides, then extended precision, then float64.
+        """
         if self.problem is not None or not self.differences:
             return None
+        if self.certificate is not None:
+            return True
+        if self.measured:
+            return {"equal": True, "different": False}.get(self.measured)
         if all(d <= AGREEMENT for d in self.differences):
             return True
         if all(d >= DISAGREEMENT for d in self.differences):
@@ -360,13 +393,16 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
 
     shapes = [(model.leaves[key].rows.value, model.leaves[key].cols.value) for key in keys]
     with enable_x64():
-        traced = jax.make_jaxpr(program)(*(np.ones(shape) for shape in shapes))
+        traced = Program(jax.make_jaxpr(program)(*(np.ones(shape) for shape in shapes)))
+    for place, case in enumerate(outputs):
+        case.program, case.place = traced, place
     model.points = []
     for draw in range(DRAWS):
         random = np.random.default_rng([seed, draw])
         points = [_draw(random, shape, positive) for shape in shapes]
         model.points.append(dict(zip(keys, points, strict=True)))
-        values = evaluate(traced, points)
+        traced.points.append(points)
+        values = evaluate(traced.jaxpr, points)
         for place, case in enumerate(outputs):
             left, right = (np.asarray(v) for v in values[2 * place : 2 * place + 2])
             case.left.append(left)

@@ -32,6 +32,7 @@ __all__ = [
     "Symbol",
     "Transposed",
     "children",
+    "member_name",
 ]
 
 
@@ -63,6 +64,15 @@ class Symbol:
             if len(marks) > 1
             else f"{self.name}_{marks}" * bool(marks) or self.name
         )
+
+
+def member_name(name: str, member: tuple[int, ...]) -> str:
+    """Return the name of one member of a family: `W_2`.
+
+    >>> member_name("W", (2,)), member_name("t", ())
+    ('W_2', 't')
+    """
+    return f"{name}_{','.join(map(str, member))}" if member else name
 
 
 @dataclass(frozen=True)

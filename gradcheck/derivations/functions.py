@@ -1,11 +1,11 @@
-"""Functions of one variable: those with a known name, and the generic one that stands for any."""
+"""Functions of one variable that are known by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ELEMENTWISE", "generic"]
+__all__ = ["ELEMENTWISE"]
 
 Elementwise = Callable[[Any], Any]
 
@@ -36,14 +36,3 @@ ELEMENTWISE: dict[str, Callable[[Any], Elementwise]] = {
     **dict.fromkeys(("relu", "ReLU", "ReLu", "RELU", "Relu"), _relu),
 }  # fmt: skip
 """From a name to the function in a given array namespace."""
-
-
-def generic(xp: Any, parameters: Sequence[Any]) -> Elementwise:
-    """Return a smooth function that stands for any activation.
-
-    f(x) = a x + b tanh(c x + d) with parameters of its own for each name: neither its value at a
-    point nor its derivative there says anything of the other, so that f' taken at the wrong place
-    (at the activation instead of the sum) shows.
-    """
-    a, b, c, d = parameters
-    return lambda x: a * x + b * xp.tanh(c * x + d)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations.document import respell
 from gradcheck.derivations.limits import LIMITS
+from gradcheck.derivations.terminal import label, says_more, summary
 
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Audit, AuditRow
@@ -31,8 +32,6 @@ body.sizes .sizes { display: block; }
 
 def render_html(audit: Audit) -> str:
     """Return a page with the document's prose, its rows, and the first wrong line on top."""
-    from gradcheck.derivations.terminal import summary
-
     title = escape(audit.path or "derivation")
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
@@ -99,11 +98,12 @@ def _table(rows: Sequence[AuditRow]) -> str:
 def _row(row: AuditRow) -> str:
     kind = "wrong" if row.wrong else "true" if row.verdict == "true" else "open"
     sizes = ", ".join(f"{escape(name)}: {escape(size)}" for name, size in row.sizes)
-    reason = f"<div class='reason'>{escape(row.reason)}</div>" if row.verdict != "true" else ""
+    told = says_more(row) or row.certified
+    reason = f"<div class='reason'>{escape(row.reason)}</div>" if told else ""
     sized = f"<div class='sizes'>{sizes}</div>" if sizes else ""
     return (
         f"<tr class='{kind}'><td class='line'>{row.line}</td>"
-        f"<td class='verdict'>{escape(row.verdict)}</td>"
+        f"<td class='verdict'>{escape(label(row))}</td>"
         f"<td>{mathml(row.equation, True)}{reason}{sized}</td></tr>"
     )
 

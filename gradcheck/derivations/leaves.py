@@ -100,7 +100,7 @@ class Leaves(Collecting):
         return Value(value.axes, value.rows, value.cols, self.numbers[key])
 
     def _new_leaf(self, name: str, member: tuple[int, ...]) -> Value:
-        spelled = f"{name}_{','.join(map(str, member))}" if member else name
+        spelled = ex.member_name(name, member)
         declared = self._declared_shape(name, member)
         if declared is not None:
             return Value((), *declared)
@@ -141,7 +141,7 @@ class Leaves(Collecting):
                     member.append(self.depth + index.offset)
             key = (part.name, tuple(member))
             if key not in self.count_dims:
-                spelled = f"{part.name}_{','.join(map(str, member))}" if member else part.name
+                spelled = ex.member_name(part.name, tuple(member))
                 self.count_dims[key] = self.dims.fresh(spelled)
             return self.count_dims[key]
         return self.dims.fresh(f"a size of {name}")

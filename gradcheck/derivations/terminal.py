@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from gradcheck.derivations.auditing import Audit, AuditRow
 
-__all__ = ["render_terminal", "summary"]
+__all__ = ["label", "render_terminal", "says_more", "summary"]
 
 MARKS = {
     "true": ("✓", "green"),
@@ -24,13 +24,25 @@ MARKS = {
 
 
 def summary(audit: Audit) -> str:
-    """Return how much was read, checked and wrong, in one sentence."""
+    """Return how much was read, checked, wrong and proven, in one sentence."""
     counts = audit.counts
     rows = f"{counts['rows']} rows: " + ", ".join(
-        f"{counts[key]} {key}" for key in ("read", "checked", "wrong")
+        f"{counts[key]} {key}" for key in ("read", "checked", "wrong", "certified")
     )
     first = audit.first_wrong
     return rows if first is None else f"{rows}; the first wrong one is line {first.line}"
+
+
+def label(row: AuditRow) -> str:
+    """Return the verdict of a row as it is shown: a proven row is more than true."""
+    return "certified" if row.certified else row.verdict
+
+
+def says_more(row: AuditRow) -> bool:
+    """Return whether a row's verdict needs its reason beside it."""
+    if row.verdict != "true":
+        return True
+    return row.grounds is not None and (not row.certified or bool(row.grounds.condition))
 
 
 def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> None:
@@ -47,10 +59,10 @@ def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> 
     for row in audit.rows:
         mark, style = MARKS[row.verdict]
         line = Text(f"{row.line:>5} ", style="dim")
-        line.append(f"{mark} {row.verdict:<11} ", style=style)
+        line.append(f"{mark} {label(row):<11} ", style=style)
         line.append(row.equation)
         console.print(line, soft_wrap=True)
-        if row.verdict != "true":
+        if says_more(row):
             _explain(row, console)
     if symbols and (audit.symbols or audit.notes):
         console.print(Text("read as", style="bold"))

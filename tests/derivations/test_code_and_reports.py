@@ -81,7 +81,8 @@ def test_the_terminal_leads_with_how_many_rows_were_read_checked_and_wrong():
     out = io.StringIO()
     render_terminal(audit(TARGET), Console(file=out, width=120))
     text = out.getvalue()
-    assert text.startswith("27 rows: 27 read, 27 checked, 2 wrong; the first wrong one is line 81")
+    assert text.startswith("27 rows: 27 read, 27 checked, 2 wrong, 15 certified; ")
+    assert "the first wrong one is line 81" in text
     assert "lines 27 and 81 define E differently, by the factor 2" in text
     assert "z is read as x_3, the output" in text
 
@@ -105,4 +106,5 @@ def test_the_json_holds_every_row_with_its_line_and_verdict():
     assert found["verdict"] == "fail"
     assert found["first_wrong"] == 81
     assert {row["line"]: row["verdict"] for row in found["rows"]}[94] == "false"
-    assert found["counts"] == {"rows": 27, "read": 27, "checked": 27, "wrong": 2}
+    counts = {"rows": 27, "read": 27, "checked": 27, "wrong": 2, "certified": 15}
+    assert found["counts"] == counts

@@ -7,6 +7,9 @@ import pytest
 from gradcheck.derivations import audit
 from tests.derivations.mutations import FALSIFIED, MUTATIONS, TARGET, mutated, repaired
 
+MOST_RISK = 1e-17
+"""A certificate that is this likely to be false is none."""
+
 
 @pytest.fixture(scope="module")
 def target():
@@ -50,10 +53,21 @@ def test_chain_rows_with_formal_jacobians_are_read_as_pullbacks(target):
     assert [row_at(target, line).verdict for line in (44, 45, 56, 57, 58, 59, 60)] == ["true"] * 7
 
 
-def test_the_repaired_twin_is_true_in_every_row():
+def test_the_repaired_twin_is_true_in_every_row_and_every_claim_is_certified():
     found = audit(repaired())
     assert found.verdict == "pass"
     assert {row.verdict for row in found.rows} == {"true"}
+    assert found.certified
+    claims = [row for row in found.rows if row.kind == "claim"]
+    assert len(claims) >= 13
+    assert all(row.grounds.functions == ("f",) for row in claims)
+    assert all(0 < row.grounds.probability < MOST_RISK for row in claims)
+
+
+def test_a_document_with_a_wrong_row_is_not_certified_though_its_right_rows_are(target):
+    assert not target.certified
+    assert row_at(target, 48).certified
+    assert not row_at(target, 94).certified
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from gradcheck.programs.arithmetics.residues import (
     of_product,
     residue_of,
 )
+from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.elementwise import REAL
 
 __all__ = ["FieldFunctions", "root_of_constant"]
@@ -87,6 +88,17 @@ class FieldFunctions:
 
     def _named(self, name: str, form: Hash) -> Callable[[Residue], Residue]:
         return lambda x: self._unknown(name, x, REAL[name], form)
+
+    def unknown(self, operation: Operation, real: Any) -> Callable[..., Residue]:
+        """Return the function of a primitive of `unknown_functions`: each order is one of its own."""
+        name = operation.parameters["name"] + "'" * operation.parameters["order"]
+
+        def function(x: Residue, *parameters: Residue) -> Residue:
+            return self._unknown(
+                name, x, lambda at: real(at, *(p.companion for p in parameters)), modular.hashed
+            )
+
+        return function
 
     def _unknown(self, name: str, x: Residue, real: Any, form: Hash) -> Residue:
         """Apply a function of which nothing is known but its mirrored form."""

@@ -24,6 +24,7 @@ from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.cells import EXPONENTIALS, vanishing
 from gradcheck.programs.arithmetics.field_functions import FieldFunctions, root_of_constant
+from gradcheck.programs.arithmetics.floating import FLOAT64
 from gradcheck.programs.arithmetics.modular import P, Q
 from gradcheck.programs.arithmetics.rationals import meant_by
 from gradcheck.programs.arithmetics.residues import (
@@ -42,6 +43,7 @@ from gradcheck.programs.arithmetics.residues import (
     residue_of,
 )
 from gradcheck.programs.operations import Operation
+from gradcheck.programs.unknown_functions import UNKNOWN, sample
 
 __all__ = ["FiniteField", "Redraw", "Residue"]
 
@@ -194,6 +196,8 @@ class FiniteField(Arithmetic):
     def special(self, operation: Operation) -> Any:
         if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
             return self.missing(operation)
+        if operation.name == UNKNOWN:
+            return self.functions.unknown(operation, sample(operation, FLOAT64))
         return None
 
     def compile(self, operation: Operation) -> tuple[Callable[..., Any], bool]:

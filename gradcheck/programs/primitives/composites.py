@@ -18,6 +18,7 @@ from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.indexing import scatter_places
 from gradcheck.programs.primitives.substitution import SUBSTITUTIONS
 from gradcheck.programs.primitives.windows import Windows, windows_of
+from gradcheck.programs.unknown_functions import UNKNOWN, sample
 
 __all__ = ["COMPOSITES"]
 
@@ -254,4 +255,5 @@ COMPOSITES: dict[str, Callable[[Operation, Any], Function]] = {
     "scatter_add": _scatter_add,
     "scatter_mul": _scatter_mul,
     "square": _square,
+    UNKNOWN: sample,
 } | SUBSTITUTIONS
