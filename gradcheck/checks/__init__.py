@@ -8,6 +8,7 @@ from gradcheck.checks.batch import BatchCheck
 from gradcheck.checks.check import Check
 from gradcheck.checks.determinism import DeterminismCheck
 from gradcheck.checks.dtype import DtypeCheck
+from gradcheck.checks.extremes import ExtremesCheck
 from gradcheck.checks.gradient import GradientCheck
 from gradcheck.checks.layout import LayoutCheck
 from gradcheck.checks.linearity import LinearityCheck
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     BatchCheck(),
     DtypeCheck(),
     DeterminismCheck(),
+    ExtremesCheck(),
     SecondOrderCheck(),
 )
 """Every check, in the order in which reports list them."""
