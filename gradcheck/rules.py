@@ -73,6 +73,8 @@ class Rule:
             layer object with the parameters of the first; None where there is no object.
         second_order: the gradient of a scalar output as a rule of its own, whose pullback is the
             claimed Hessian-vector product; None where none is declared.
+        pushforward: the inputs and their tangents (None for a leaf without real numbers) to the tangent
+            of the output, by the rule's own JVP; None where it has none.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Rule:
     accumulates: bool | None = None
     repeated: Callable[[Sequence[tuple[tuple[Any, ...], Any]]], list[Any]] | None = None
     second_order: Rule | None = None
+    pushforward: Callable[[tuple[Any, ...], tuple[Any, ...]], Any] | None = None
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck import trees
 from gradcheck.adapters.declaration import declare
+from gradcheck.errors import Abstention
 from gradcheck.rules import Pullback, Rule
 
 __all__ = ["jax_rule"]
@@ -48,9 +50,10 @@ def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
         return _evaluate_with_pullback(f, inputs)
 
-    return declare(
+    rule = declare(
         "jax_rule", {"f": f}, keywords, linearise=linearise, primal=primal, run=_evaluate
     )
+    return replace(rule, pushforward=lambda *point: _pushforward(f, *point))
 
 
 def _evaluate(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
@@ -81,3 +84,35 @@ def _evaluate_with_pullback(f: Callable[..., Any], inputs: tuple[Any, ...]) -> t
         )
 
     return jax.tree_util.tree_unflatten(output, evaluate(program, variables)), pullback
+
+
+def _pushforward(f: Callable[..., Any], inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+    """Return the tangent of the output by `jax.jvp`, evaluated by NumPy.
+
+    Raises:
+        Abstention: JAX has no JVP of the function, as for a `jax.custom_vjp`.
+    """
+    import jax
+
+    from gradcheck.programs.evaluation import evaluate
+    from gradcheck.programs.jax_tracing import trace_with_jax, variables_of
+
+    def tangent(inputs: Any, tangents: Any) -> Any:
+        def flat(*values: Any) -> Any:
+            following = iter(values)
+            return f(
+                *trees.map_leaves(
+                    lambda leaf: next(following) if trees.is_variable(leaf) else leaf, inputs
+                )
+            )
+
+        primals, directions = (
+            [leaf for _, leaf in trees.leaves(tree) if trees.is_variable(leaf)]
+            for tree in (inputs, tangents)
+        )
+        return jax.jvp(flat, primals, directions)[1]
+
+    program, output = trace_with_jax(tangent, (inputs, tangents))
+    if any(equation.primitive.name == "custom_lin" for equation in program.jaxpr.eqns):
+        raise Abstention("JAX has no forward-mode derivative of a custom_vjp")
+    return jax.tree_util.tree_unflatten(output, evaluate(program, variables_of((inputs, tangents))))

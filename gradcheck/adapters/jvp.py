@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,10 @@ def jvp(
         return output, lambda cotangent: _transposed(jvp, inputs, output, cotangent)
 
     functions = {"forward": forward, "jvp": jvp}
-    return declare(
+    rule = declare(
         "jvp", functions, keywords, linearise=linearise, primal=lambda inputs: forward(*inputs)
     )
+    return replace(rule, pushforward=jvp)
 
 
 def _transposed(

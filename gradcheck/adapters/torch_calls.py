@@ -8,6 +8,7 @@ too, runs its forward as plain torch code with gradients enabled, and its backwa
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,16 @@ import numpy as np
 from gradcheck import trees
 from gradcheck.errors import Abstention, UsageError
 
-__all__ = ["autodiff", "backward", "imported_torch", "run", "to_arrays", "to_tensors"]
+__all__ = [
+    "autodiff",
+    "backward",
+    "has_jvp",
+    "imported_torch",
+    "pushforward",
+    "run",
+    "to_arrays",
+    "to_tensors",
+]
 
 Function = Callable[..., Any]
 
@@ -136,6 +146,45 @@ def backward(
         return [None if value is None else to_arrays(value) for value in found]
 
     return to_arrays(outputs), pullback
+
+
+def has_jvp(function: Any) -> bool:
+    """Say whether this is a `torch.autograd.Function` that has a `jvp` of its own."""
+    return function is not None and function.jvp is not imported_torch().autograd.Function.jvp
+
+
+def pushforward(
+    function: Function, inputs: tuple[Any, ...], tangents: tuple[Any, ...], device: str
+) -> Any:
+    """Return the tangent of the output by torch's forward-mode autodiff, as arrays.
+
+    Args:
+        function: from tensors to tensors.
+        inputs: trees of arrays.
+        tangents: their tangents, in the same containers; None for a leaf without real numbers.
+        device: where it runs.
+    """
+    torch = imported_torch()
+    forward_ad = torch.autograd.forward_ad
+
+    def dual(leaf: Any, tangent: Any) -> Any:
+        # torch gives a zero tensor of its own kind to a Function where an input has no tangent
+        return leaf if tangent is None else forward_ad.make_dual(leaf, tangent)
+
+    def tangent_of(leaf: Any) -> Any:
+        tangent = forward_ad.unpack_dual(leaf).tangent
+        return torch.zeros_like(leaf) if tangent is None else tangent
+
+    pairs = zip(
+        trees.leaves(to_tensors(inputs, device)),
+        trees.leaves(to_tensors(tangents, device)),
+        strict=True,
+    )
+    with forward_ad.dual_level(), _same_random_numbers(device):
+        with warnings.catch_warnings():  # torch calls what it deprecates itself
+            warnings.simplefilter("ignore", DeprecationWarning)
+            duals = trees.rebuild(inputs, [dual(one, other) for (_, one), (_, other) in pairs])
+        return to_arrays(trees.map_leaves(tangent_of, function(*duals)))
 
 
 def autodiff(

@@ -102,6 +102,9 @@ def _declared(call: TorchCall, keywords: Mapping[str, Any]) -> Rule:
 
         return output, gradients
 
+    def pushforward(inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        return torch_calls.pushforward(call, inputs, tangents, call.device)
+
     rule = declare(
         "torch_function",
         {"f": call},
@@ -110,7 +113,11 @@ def _declared(call: TorchCall, keywords: Mapping[str, Any]) -> Rule:
         primal=lambda inputs: run(call, inputs),
         run=run,
     )
-    return replace(rule, name=keywords.get("name") or call.__name__)
+    return replace(
+        rule,
+        name=keywords.get("name") or call.__name__,
+        pushforward=pushforward if torch_calls.has_jvp(call.node_of) else None,
+    )
 
 
 def _of_function(f: Any, torch: Any, device: str) -> TorchCall:

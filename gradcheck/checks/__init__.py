@@ -10,6 +10,7 @@ from gradcheck.checks.determinism import DeterminismCheck
 from gradcheck.checks.dtype import DtypeCheck
 from gradcheck.checks.extremes import ExtremesCheck
 from gradcheck.checks.gradient import GradientCheck
+from gradcheck.checks.jvp import JvpCheck
 from gradcheck.checks.layout import LayoutCheck
 from gradcheck.checks.linearity import LinearityCheck
 from gradcheck.checks.purity import PurityCheck
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     DtypeCheck(),
     DeterminismCheck(),
     ExtremesCheck(),
+    JvpCheck(),
     SecondOrderCheck(),
 )
 """Every check, in the order in which reports list them."""

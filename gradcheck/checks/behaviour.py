@@ -13,8 +13,11 @@ from gradcheck.errors import BackwardError
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Profile, Verdict
 
-__all__ = ["BehaviourCheck", "does_not_apply", "undecided"]
+__all__ = ["DOES_NOT_APPLY", "BehaviourCheck", "does_not_apply", "undecided"]
 
+
+DOES_NOT_APPLY = "does not apply: "
+"""What the reason of a check that had nothing to examine begins with."""
 
 BACKWARD_RAISES = "the backward raises here, which the check gradient reports"
 
@@ -37,6 +40,10 @@ class BehaviourCheck:
         """Examine the law at one point at which the rule runs and claims a gradient."""
         raise NotImplementedError
 
+    def when_backward_raises(self, rule: Rule, error: BackwardError) -> Examination:
+        """Say nothing: the check `gradient` looks at the same point."""
+        return undecided(BACKWARD_RAISES)
+
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Run the rule once at the point, and examine the law there."""
         why_not = self.applies(rule)
@@ -44,8 +51,8 @@ class BehaviourCheck:
             return does_not_apply(why_not)
         try:
             case = Case.at(rule, point)
-        except BackwardError:
-            return undecided(BACKWARD_RAISES)
+        except BackwardError as error:
+            return self.when_backward_raises(rule, error)
         return self.examine_case(case, bench) if case.gradients else undecided(NOTHING_CLAIMED)
 
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
@@ -53,7 +60,7 @@ class BehaviourCheck:
         if not tally.points:
             return Verdict.INCONCLUSIVE, "no point was examined"
         if not tally.applies:
-            return Verdict.PASS, f"does not apply: {tally.inapplicable.most_common(1)[0][0]}"
+            return Verdict.PASS, DOES_NOT_APPLY + tally.inapplicable.most_common(1)[0][0]
         if tally.points > tally.inapplicable.total() + tally.reasons.total():
             return Verdict.PASS, ""
         return Verdict.INCONCLUSIVE, tally.reasons.most_common(1)[0][0]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
-from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
 from gradcheck.checks.comparison import plain
 from gradcheck.checks.gradient import judge_all
 from gradcheck.checks.running import Case, copied
@@ -56,8 +56,7 @@ class ExtremesCheck(BehaviourCheck):
             try:
                 claim = claim_at(case.rule, Point(inputs, case.cotangent))
             except BackwardError as error:
-                finding = Finding(self.name, "", None, None, None, "", "", str(error))
-                return self.outcome(case.rule, [finding])
+                return backward_raised(self.name, error)
             except GradcheckError:  # the forward may refuse such numbers
                 continue
             if not all(np.all(np.isfinite(leaf)) for _, leaf in trees.leaves(claim.output)):

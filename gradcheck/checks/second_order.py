@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.behaviour import does_not_apply, undecided
+from gradcheck.checks.behaviour import DOES_NOT_APPLY, does_not_apply, undecided
 from gradcheck.checks.check import Bench, Examination
 from gradcheck.checks.gradient import GradientCheck
 from gradcheck.checks.running import like
@@ -49,7 +49,7 @@ class SecondOrderCheck(GradientCheck):
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Pass as the check `gradient` does, or where no product is declared."""
         if not tally.applies:
-            return Verdict.PASS, f"does not apply: {tally.inapplicable.most_common(1)[0][0]}"
+            return Verdict.PASS, DOES_NOT_APPLY + tally.inapplicable.most_common(1)[0][0]
         return super().conclude(tally, profile)
 
 

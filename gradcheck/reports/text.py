@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gradcheck.checks.behaviour import DOES_NOT_APPLY
 from gradcheck.oracles.exact import PROBABILITY
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.verdicts import Verdict
@@ -67,9 +68,8 @@ def table(report: Report) -> list[Line]:
         lines.append(Line(MARKS[Verdict.PASS], Verdict.PASS, names, _seen_together(quiet)))
     if idle:
         names = ", ".join(check.name for check in idle)
-        first, *others = dict.fromkeys(check.reason for check in idle)
-        others = [reason.removeprefix("does not apply: ") for reason in others]
-        lines.append(Line(NOT_APPLICABLE, None, names, "; ".join([first, *others])))
+        reasons = dict.fromkeys(check.reason.removeprefix(DOES_NOT_APPLY) for check in idle)
+        lines.append(Line(NOT_APPLICABLE, None, names, "; ".join(reasons)))
     return lines
 
 

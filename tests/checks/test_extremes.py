@@ -36,7 +36,9 @@ RIGHT = {
     "a forward that overflows itself": (np.exp, lambda g, x: g * np.exp(x)),
     "a root at the edge of its domain": (
         lambda x: np.sqrt(np.maximum(x, 0)),
-        lambda g, x: np.where(x > 0, g / (2 * np.sqrt(np.maximum(x, 0))), np.where(x == 0, np.inf, 0)),
+        lambda g, x: np.where(
+            x > 0, g / (2 * np.sqrt(np.maximum(x, 0))), np.where(x == 0, np.inf, 0)
+        ),
     ),
 }
 
