@@ -4,7 +4,8 @@ Each pair is a random expression of three arrays and either a rewriting of it th
 (other forms of exp, tanh, products and quotients, all of which hold inside of another exp too) or the
 same with one place mutated: a sign, a factor off by 1e-12, an operand, a function. A *false certificate*
 is a mutant that is proven equal though numbers in extended precision tell the two apart; a *false alarm*
-is a rewriting that is said to differ. What the oracle abstains from counts as neither and is counted.
+is a rewriting that is said to differ. What the oracle abstains from, such as a tie, counts as neither
+and is counted.
 
     python -m benchmarks.exact_pairs [--slice K] [--size N]
 

@@ -21,9 +21,18 @@ from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.modular import Q
 from gradcheck.programs.arithmetics.residues import Redraw, Residue
-from gradcheck.programs.evaluation import Decision, Steps, compile_afresh
+from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR
+from gradcheck.programs.evaluation import Decision, Steps, compile_afresh, evaluate
 
-__all__ = ["Certificate", "Mismatch", "Side", "name_of", "prove_equal", "prove_sides_equal"]
+__all__ = [
+    "ON_BOUNDARY",
+    "Certificate",
+    "Mismatch",
+    "Side",
+    "name_of",
+    "prove_equal",
+    "prove_sides_equal",
+]
 
 PROBABILITY = 1e-18
 """Largest probability that a certificate is false: those of a thousand cells, a thorough run's, are
@@ -85,11 +94,6 @@ class Certificate:
         """What decided the branch pattern: each decision's kind, source line and outcome."""
         return tuple(name_of(decision) for decision in self.cell)
 
-    @property
-    def on_a_boundary(self) -> bool:
-        """Whether a decision was a tie, so that the point lies in no cell of its own."""
-        return any(bool(np.any(decision.undecided)) for decision in self.cell)
-
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -120,7 +124,8 @@ def prove_equal(
         rng: draws the residues; fresh ones, or an adversary could aim at them.
 
     Raises:
-        Abstention: a primitive, a size, a degree or too many square roots are beyond the method.
+        Abstention: a primitive, a size, a degree or too many square roots are beyond the method, or
+            the point is a tie, or programs part where rounding decides a branch.
 
     >>> import jax
     >>> double, twice = (jax.make_jaxpr(f)(1.0) for f in (lambda x: 2 * x, lambda x: x + x))
@@ -156,8 +161,34 @@ def prove_sides_equal(
     unknown = FiniteField(uninterpreted=True)
     found = _prove(side_a, side_b, unknown, point_inputs, rng)
     if isinstance(found, Mismatch) and not INTERPRETED.isdisjoint(unknown.draw.names):
-        return _prove(side_a, side_b, FiniteField(), point_inputs, rng)
+        found = _prove(side_a, side_b, FiniteField(), point_inputs, rng)
+    if isinstance(found, Mismatch):
+        _require_decided((side_a, side_b), point_inputs)
     return found
+
+
+ON_BOUNDARY = "the point is a kink or tie, between cells"
+
+
+def _require_decided(sides: Sequence[Side], point_inputs: Sequence[Any]) -> None:
+    """Require that rounding decides no branch: two forms of one number may round to either side.
+
+    1 - sigmoid(-a) is exactly 0 where sigmoid(a) is 1e-20, and relu takes them to be different.
+
+    Raises:
+        Abstention: one is decided by less than the running error of float64.
+    """
+    decisions: list[Decision] = []
+    for side in sides:
+        inputs = _selected(point_inputs, side.arguments)
+        try:
+            evaluate(side.program, inputs, RUNNING_ERROR, decisions=decisions)
+        except Abstention:  # numbers without a bound refute nothing
+            continue
+    for decision in decisions:
+        if np.any(decision.undecided):
+            where = f" at {decision.where}" if decision.where else ""
+            raise Abstention(f"{decision.kind}{where} is decided by less than rounding")
 
 
 def _prove(
@@ -181,6 +212,8 @@ def _prove(
             if redraws > MOST_REDRAWS:
                 raise Abstention(f"after {redraws} draws still {redraw}") from None
             continue
+        if any(bool(np.any(decision.undecided)) for decision in cell):
+            raise Abstention(ON_BOUNDARY)
         draws += 1
         for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
             differs = _differing(a, b)

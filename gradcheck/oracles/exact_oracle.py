@@ -23,6 +23,7 @@ from gradcheck.errors import Abstention
 from gradcheck.oracles.evidence import Evidence, Proof
 from gradcheck.oracles.exact import (
     MOST_ENTRIES,
+    ON_BOUNDARY,
     Certificate,
     Mismatch,
     Side,
@@ -233,9 +234,6 @@ def _settled(
     if isinstance(found, Certificate):
         return replace(proof, certificate=found)
     return replace(proof, differs=str(found.output), reason=problem.parting(rng))
-
-
-ON_BOUNDARY = "the point is a kink or tie, between cells"
 
 
 def _digest(decisions: Sequence[Decision]) -> str:

@@ -81,7 +81,6 @@ def test_a_layer_is_certified_and_its_faults_and_hairs_are_refused(layer):
     certificate = proof_at(rule, point).certificate
     assert certificate, proof_at(rule, point).reason
     assert certificate.probability < 1e-15
-    assert not certificate.on_a_boundary
     assert len(layer.faults) >= 3
     for fault in layer.faults:
         assert proof_at(rule_of(layer, fault), point).differs
