@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.branches import has_branches, one_sided, stretched
 from gradcheck.derivations.evidence import AGREEMENT, Case, Program
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.walks import nodes_of
 from gradcheck.errors import Abstention
-from gradcheck.oracles.exact import Mismatch, Side, prove_sides_equal
+from gradcheck.oracles.exact import Certificate, Mismatch, prove_sides_equal
 from gradcheck.programs.arithmetics.extended import EXTENDED
-from gradcheck.programs.compat import with_outputs
 from gradcheck.programs.evaluation import evaluate
 
 __all__ = ["certify"]
@@ -42,6 +43,14 @@ EXACT_DIGITS = 8
 
 UNEQUAL = "the sides are not the same by algebra alone"
 
+TOO_MANY = f"{MOST_PROOFS} other proofs of this document were tried before"
+
+UNCLEAR = "the two sides differ by {:.0e} of their size: too little to call them different"
+
+ONE_SIDED = (
+    "holds at all points, but they lie on one side of a kink, and none on the other was found"
+)
+
 
 def certify(model: Model, cases: Sequence[Case], seed: int) -> None:
     """Give each case that float64 could compare its certificate, its digits, or its difference."""
@@ -50,73 +59,131 @@ def certify(model: Model, cases: Sequence[Case], seed: int) -> None:
         compares = case.claim.kind in ("claim", "redefinition")
         if compares and case.problem is None and case.differences:
             by_program[id(case.program)].append(case)
-    proofs = iter(range(MOST_PROOFS))
+    examination = _Examination(
+        np.random.default_rng(seed), iter(range(MOST_PROOFS)), _coarsest(model)
+    )
     for own in by_program.values():
         program = own[0].program
         assert program is not None
-        coarsest = _coarsest(model)
-        _measure(program, [case for case in own if case.holds is False], coarsest)
-        rng = np.random.default_rng(seed)
-        _prove(program, [case for case in own if case.holds is not False], proofs, rng)
-        left = [case for case in own if case.certificate is None and not case.measured]
-        _measure(program, left, coarsest)
+        examination.hold(program, own)
 
 
-def _prove(
-    program: Program, cases: Sequence[Case], proofs: Iterator[int], rng: np.random.Generator
-) -> None:
-    """Prove cases together; where that is beyond the method, halves of them."""
-    if not cases:
-        return
-    if next(proofs, None) is None:
+@dataclass(frozen=True)
+class _Examination:
+    """What the proofs of one document share.
+
+    Attributes:
+        rng: draws residues.
+        proofs: counts the proofs that may still be tried.
+        coarsest: the largest relative rounding of a long decimal of the document.
+    """
+
+    rng: np.random.Generator
+    proofs: Iterator[int]
+    coarsest: float
+
+    def hold(self, program: Program, cases: Sequence[Case]) -> None:
+        """Prove the cases of one program, or measure them."""
+        self._measure(program, [case for case in cases if case.holds is False])
+        self._prove(program, [case for case in cases if case.holds is not False])
+        self._measure(
+            program, [case for case in cases if case.certificate is None and not case.measured]
+        )
+        if has_branches(program):
+            self._hold_on_branches(program, [case for case in cases if case.holds])
         for case in cases:
-            case.uncertified = f"{MOST_PROOFS} other proofs of this document were tried before"
-        return
-    try:
-        found = prove_sides_equal(*_sides(program, cases), program.points[0], rng)
-    except Abstention as abstention:
-        if len(cases) == 1:
-            cases[0].uncertified = str(abstention)
+            if case.measured == "unclear" and case.certificate is None:
+                case.doubt = UNCLEAR.format(max(case.differences))
+
+    def _hold_on_branches(self, program: Program, cases: Sequence[Case]) -> None:
+        """Hold the cases to all branches that stretched points take; doubt those that saw one side only."""
+        first, second = (Program(program.jaxpr, [point]) for point in program.points)
+        self._prove_again(second, cases)
+        elsewhere = stretched(program)
+        for other in elsewhere:
+            for point in other.points:
+                self._prove_again(Program(program.jaxpr, [point]), cases)
+            unproven = [case for case in cases if case.certificate is None and case.holds]
+            self._measure(other, unproven)
+            for case in unproven:
+                case.elsewhere = case.holds is False
+        for case in one_sided([first, second, *elsewhere], [case for case in cases if case.holds]):
+            case.doubt = ONE_SIDED
+
+    def _prove(self, program: Program, cases: Sequence[Case]) -> None:
+        for case, found in self._proofs(program, cases):
+            if isinstance(found, Certificate):
+                case.certificate = found
+            else:
+                case.uncertified = found
+
+    def _prove_again(self, program: Program, cases: Sequence[Case]) -> None:
+        """Keep the certificate of a case only if it is proven at the program's point too."""
+        for case, found in self._proofs(program, [case for case in cases if case.certificate]):
+            assert case.certificate is not None
+            if isinstance(found, Certificate):
+                both = case.certificate.probability + found.probability
+                case.certificate = replace(case.certificate, probability=both)
+            else:
+                case.certificate, case.uncertified = None, f"on another branch {found}"
+
+    def _proofs(
+        self, program: Program, cases: Sequence[Case]
+    ) -> Iterator[tuple[Case, Certificate | str]]:
+        """Prove cases together at the first point; where that is beyond the method, halves of them."""
+        if not cases:
             return
-        middle = len(cases) // 2
-        _prove(program, cases[:middle], proofs, rng)
-        _prove(program, cases[middle:], proofs, rng)
-        return
-    if isinstance(found, Mismatch):
-        cases[found.output].uncertified = UNEQUAL
-        rest = [case for case in cases if case is not cases[found.output]]
-        _prove(program, rest, proofs, rng)
-        return
-    for case in cases:
-        case.certificate = found
+        if next(self.proofs, None) is None:
+            yield from ((case, TOO_MANY) for case in cases)
+            return
+        try:
+            found = prove_sides_equal(*program.sides(cases), program.points[0], self.rng)
+        except Abstention as abstention:
+            if len(cases) == 1:
+                yield cases[0], str(abstention)
+                return
+            middle = len(cases) // 2
+            yield from self._proofs(program, cases[:middle])
+            yield from self._proofs(program, cases[middle:])
+            return
+        if isinstance(found, Mismatch):
+            yield cases[found.output], UNEQUAL
+            yield from self._proofs(program, [*cases[: found.output], *cases[found.output + 1 :]])
+        elif found.on_a_boundary:
+            yield from ((case, "the point is a kink") for case in cases)
+        else:
+            yield from ((case, found) for case in cases)
 
+    def _measure(self, program: Program, cases: Sequence[Case]) -> None:
+        """Compare sides in extended precision, all together or, where one has no such program, alone."""
+        if not cases:
+            return
+        try:
+            found = [_gaps(program, cases, point) for point in program.points]
+        except Abstention:
+            if len(cases) > 1:
+                for case in cases:
+                    self._measure(program, [case])
+            return
+        for case, gaps in zip(cases, zip(*found, strict=True), strict=True):
+            self._settle(case, gaps)
 
-def _sides(program: Program, cases: Sequence[Case]) -> tuple[Side, Side]:
-    """Return the programs of all left sides and of all right sides."""
-    places = [case.place for case in cases]
-    count = len(program.jaxpr.out_avals)
-    left, right = (
-        with_outputs(program.jaxpr, [k % 2 == side and k // 2 in places for k in range(count)])
-        for side in (0, 1)
-    )
-    arguments = range(len(program.jaxpr.in_avals))
-    order = np.argsort(np.argsort(places))
-    return Side(left, arguments, order.tolist()), Side(right, arguments, order.tolist())
+    def _settle(self, case: Case, gaps: Sequence[tuple[float, float]]) -> None:
+        """Call a case equal or different where extended precision says the same at every point.
 
-
-def _measure(program: Program, cases: Sequence[Case], coarsest: float) -> None:
-    """Compare sides in extended precision, all together or, where one has no such program, alone."""
-    if not cases:
-        return
-    try:
-        found = [_gaps(program, cases, point) for point in program.points]
-    except Abstention:
-        if len(cases) > 1:
-            for case in cases:
-                _measure(program, [case], coarsest)
-        return
-    for case, gaps in zip(cases, zip(*found, strict=True), strict=True):
-        _settle(case, gaps, coarsest)
+        Where its bounds are too wide to say either, float64's word stands if it was "equal".
+        """
+        beyond = [gap for gap, _ in gaps]
+        worst = max(room for _, room in gaps)
+        if any(beyond):
+            case.measured = "different" if min(beyond) > self.coarsest else "unclear"
+            case.differences = [max(pair) for pair in zip(case.differences, beyond, strict=True)]
+        elif worst < AGREEMENT:
+            digits = min(MOST_DIGITS, int(-np.log10(worst))) if worst > 0 else MOST_DIGITS
+            case.digits = min(digits, case.digits or digits)
+            case.measured = case.measured or "equal"
+        elif case.holds is False:
+            case.measured = "unclear"
 
 
 def _gaps(
@@ -125,7 +192,7 @@ def _gaps(
     """Return for each case the relative difference, and how much of it rounding may be."""
     left, right = (
         [values[number] for number in side.outputs]
-        for side in _sides(program, cases)
+        for side in program.sides(cases)
         for values in [evaluate(side.program, point, EXTENDED)]
     )
     out = []
@@ -138,23 +205,6 @@ def _gaps(
         beyond = float(np.max(np.where(sizes[2] > bound, sizes[2], 0), initial=0)) / unit
         out.append((beyond, float(np.max(sizes[2] + bound, initial=0)) / unit))
     return out
-
-
-def _settle(case: Case, gaps: Sequence[tuple[float, float]], coarsest: float) -> None:
-    """Call a case equal or different where extended precision says the same at every point.
-
-    Where its bounds are too wide to say either, float64's word stands if it was "equal".
-    """
-    beyond = [gap for gap, _ in gaps]
-    worst = max(room for _, room in gaps)
-    if any(beyond):
-        case.measured = "different" if min(beyond) > coarsest else "unclear"
-        case.differences = [max(pair) for pair in zip(case.differences, beyond, strict=True)]
-    elif worst < AGREEMENT:
-        case.measured = "equal"
-        case.digits = min(MOST_DIGITS, int(-np.log10(worst))) if worst > 0 else MOST_DIGITS
-    elif case.holds is False:
-        case.measured = "unclear"
 
 
 def _coarsest(model: Model) -> float:

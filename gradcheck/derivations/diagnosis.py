@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.evidence import AGREEMENT, Case
-from gradcheck.derivations.grounds import grounds_of, hair_of
+from gradcheck.derivations.grounds import grounds_of, thin_of
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.walks import nodes_of
@@ -40,7 +40,7 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
         diagonal = "" if _tells_cases(claim) else _diagonal_only(wrong)
         if diagonal and len(wrong) + len(right) >= 1:
             return "ambiguous", diagonal
-        return "false", hair_of(wrong) or _relation(judged, wrong, right)
+        return "false", thin_of(wrong) or _relation(judged, wrong, right)
     interior = [c for c in problems if not (right and 0 in c.family.values())]
     for kind in ("dimension", "scope"):
         found = [c for c in interior if c.problem is not None and c.problem[0] == kind]
@@ -49,11 +49,13 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
             return kind, found[0].problem[1] + _members(found, cases)
     if right and claim.kind == "given" and _loss_of(claim) in judged.model.loose_losses:
         return "not checked", f"taken as given: {_loss_of(claim)} is not read down to here"
-    unclear = [c for c in cases if c.measured == "unclear" and c.holds is None]
-    if right and not unclear:
+    doubts = [c.doubt for c in cases if c.doubt]
+    if doubts:
+        return "not checked", doubts[0]
+    if right:
         return "true", _spoken_truth(judged.model, claim, right) + _condition(judged.model, claim)
     if any(c.differences for c in cases):
-        return "not checked", _unclear(unclear)
+        return "not checked", "the numbers are neither clearly equal nor clearly different"
     reasons = [c.problem[1] for c in problems if c.problem is not None]
     return "not checked", reasons[-1] if reasons else "no member of its family can be evaluated"
 
@@ -109,15 +111,6 @@ def _condition(model: Model, claim: Claim) -> str:
     return f"; only so far as {words}" if words else ""
 
 
-def _unclear(cases: Sequence[Case]) -> str:
-    if cases:
-        worst = max(max(case.differences) for case in cases)
-        return (
-            f"the two sides differ by {worst:.0e} of their size: too little to call them different"
-        )
-    return "the numbers are neither clearly equal nor clearly different"
-
-
 def _members(cases: Sequence[Case], among: Sequence[Case]) -> str:
     """Return `, for i = 1, 2, 3` where a family row was unrolled."""
     del among
@@ -139,8 +132,8 @@ def _redefinition(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[
         if any(c.problem and c.problem[0] == "dimension" for c in cases):
             return "not checked", f"gives {name} other sizes than line {line}"
         return "true", ""
-    if hair_of(wrong):
-        return "conflict", f"defines {name} differently from line {line}: {hair_of(wrong)}"
+    if thin_of(wrong):
+        return "conflict", f"defines {name} differently from line {line}: {thin_of(wrong)}"
     ratio = ratio_of(wrong)
     if ratio is not None:
         return "conflict", (

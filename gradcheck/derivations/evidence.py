@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
 if TYPE_CHECKING:
-    from gradcheck.oracles.exact import Certificate
+    from gradcheck.oracles.exact import Certificate, Side
 
 __all__ = ["Case", "Program", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
 
@@ -54,6 +54,26 @@ class Program:
     jaxpr: Any
     points: list[list[Any]] = field(default_factory=list)
 
+    def sides(self, cases: Sequence[Case]) -> tuple[Side, Side]:
+        """Return the programs of the left sides of some cases and of their right sides."""
+        from gradcheck.oracles.exact import Side
+
+        order = np.argsort(np.argsort([case.place for case in cases])).tolist()
+        arguments = range(len(self.jaxpr.in_avals))
+        left, right = (Side(self._of(cases, {k}), arguments, order) for k in (0, 1))
+        return left, right
+
+    def of(self, cases: Sequence[Case]) -> Any:
+        """Return the program of both sides of some cases, without what only others need."""
+        return self._of(cases, {0, 1})
+
+    def _of(self, cases: Sequence[Case], sides: Set[int]) -> Any:
+        from gradcheck.programs.compat import with_outputs
+
+        places = {case.place for case in cases}
+        count = len(self.jaxpr.out_avals)
+        return with_outputs(self.jaxpr, [k // 2 in places and k % 2 in sides for k in range(count)])
+
 
 @dataclass
 class Case:
@@ -71,6 +91,8 @@ class Case:
         uncertified: why there is none.
         measured: what extended precision found: "equal", "different", "unclear", or "" for nothing.
         digits: to how many digits the sides are equal there.
+        elsewhere: whether the sides differ only at points that are not of order one.
+        doubt: why equal numbers are not enough to call the sides equal.
     """
 
     claim: Claim
@@ -86,6 +108,8 @@ class Case:
     uncertified: str = ""
     measured: str = ""
     digits: int | None = None
+    elsewhere: bool = False
+    doubt: str = ""
 
     @property
     def holds(self) -> bool | None:
@@ -93,7 +117,7 @@ class Case:
 
         A certificate decides, then extended precision, then float64.
         """
-        if self.problem is not None or not self.differences:
+        if self.problem is not None or not self.differences or self.doubt:
             return None
         if self.certificate is not None:
             return True

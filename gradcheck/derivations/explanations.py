@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
 
 from gradcheck.derivations.diagnosis import earlier_row, ratio_of
-from gradcheck.derivations.grounds import hair_of
+from gradcheck.derivations.grounds import thin_of
 from gradcheck.derivations.walks import derivatives_of, nodes_of
 
 __all__ = ["explain"]
@@ -45,7 +45,7 @@ def explain(judged: Judged, seed: int) -> None:
         for claim in judged.model.claims
         if claim.kind == "claim"
         and judged.claim_verdict(claim)[0] == "false"
-        and not hair_of(judged.by_claim[id(claim)])
+        and not thin_of([c for c in judged.by_claim[id(claim)] if c.holds is False])
     ]
     if wrong:
         _explain_by_conflicts(judged, wrong, seed)

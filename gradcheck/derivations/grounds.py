@@ -15,7 +15,9 @@ from gradcheck.derivations.model import Model
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
 
-__all__ = ["Grounds", "grounds_of", "hair_of", "row_grounds"]
+__all__ = ["Grounds", "grounds_of", "row_grounds", "thin_of"]
+
+ELSEWHERE = "the sides are equal on one side of a kink only"
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,11 @@ def _digits(case: Case) -> int:
     return 15 if worst < 1e-15 else int(-np.log10(worst))
 
 
-def hair_of(wrong: Sequence[Case]) -> str:
-    """Say by how little the sides of wrong cases differ, where float64 would call them equal."""
+def thin_of(wrong: Sequence[Case]) -> str:
+    """Say how the sides of wrong cases differ that float64 calls equal at points of order one, or ""."""
     worst = max((difference for case in wrong for difference in case.differences), default=0.0)
+    if wrong and all(case.elsewhere for case in wrong):
+        return f"{ELSEWHERE}: they differ by {worst:.2g} of their size"
     if worst >= DISAGREEMENT:
         return ""
     return f"the two sides differ by {worst:.0e} of their size, and no rounding explains that"

@@ -116,3 +116,33 @@ def test_an_exact_mismatch_alone_accuses_nothing():
     assert row.verdict == "true"
     assert not row.certified
     assert "not the same by algebra alone" in row.reason
+
+
+KINK = (r"E = relu(x - 20)^2 + x^2",)
+KINK_GRADIENT = r"\frac{\partial E}{\partial x} = %s 2 relu(x - 20) + 2 x"
+
+
+def test_a_right_claim_with_a_kink_is_certified_on_both_of_its_sides():
+    assert last_row(*KINK, KINK_GRADIENT % "").certified
+
+
+def test_a_sign_that_is_wrong_under_an_unlikely_branch_only_is_false():
+    """Of 2 points of order one none lies beyond 20, where alone the rows differ."""
+    row = last_row(*KINK, KINK_GRADIENT % "-")
+    assert row.verdict == "false"
+    assert "equal on one side of a kink only" in row.reason
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_claim_about_a_branch_that_no_point_takes_is_neither_true_nor_false(sign):
+    kink = KINK[0].replace("20", "10^6")
+    row = last_row(kink, KINK_GRADIENT.replace("20", "10^6") % sign)
+    assert row.verdict == "not checked"
+    assert "lie on one side of a kink" in row.reason
+
+
+def test_a_layer_of_relus_is_certified_and_a_value_for_its_slope_is_false():
+    layer = [row.replace("f(", "relu(") for row in LAYER]
+    gradient = GRADIENT.replace("f'", "relu'") % ""
+    assert last_row(*layer, gradient).certified
+    assert last_row(*layer, gradient.replace("relu'", "relu")).verdict == "false"

@@ -1,0 +1,75 @@
+"""Branches: a claim with a kink in it must hold on both sides of the kink.
+
+Two random points may lie on one side of each `relu` and each |x|, and what is proven there is proven
+there only. So the points are stretched until every branch was seen to go both ways, and the claims
+are judged at those points as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck.derivations.evidence import Case, Program
+from gradcheck.programs.arithmetics.cells import CELLS
+from gradcheck.programs.compat import nested_jaxpr, open_jaxpr
+from gradcheck.programs.evaluation import Decision, evaluate
+
+__all__ = ["has_branches", "one_sided", "stretched"]
+
+BRANCHING = frozenset({"abs", "ge", "gt", "le", "lt", "max", "min", "sign"})
+"""Primitives that tell one side of a kink from the other. An equality is a tie, which random points
+never meet."""
+
+STRETCHES = (30.0, 1000.0, -1.0, -30.0, -1000.0)
+"""Factors of the random points, of order one: a threshold of another order is passed, and that by a
+single number too. Points that were drawn positive stay so."""
+
+
+def has_branches(program: Program) -> bool:
+    """Whether any claim of a program has a kink in it."""
+    return any(name in BRANCHING for name in _primitives(program.jaxpr))
+
+
+def _primitives(jaxpr: Any) -> Iterator[str]:
+    opened, _ = open_jaxpr(jaxpr)
+    for equation in opened.eqns:
+        yield equation.primitive.name
+        inner = nested_jaxpr(equation.params)
+        if inner is not None:
+            yield from _primitives(inner)
+
+
+def stretched(program: Program) -> list[Program]:
+    """Return the same program at points farther from 0 and beyond it, for each factor."""
+    positive = all(np.all(array > 0) for point in program.points for array in point)
+    return [
+        Program(program.jaxpr, [[factor * array for array in point] for point in program.points])
+        for factor in STRETCHES
+        if factor > 0 or not positive
+    ]
+
+
+def one_sided(programs: Sequence[Program], cases: Sequence[Case]) -> list[Case]:
+    """Return the cases of which some branch went one way at every point of all programs."""
+    if not cases or not _goes_one_way(programs, cases):
+        return []
+    if len(cases) == 1:
+        return list(cases)
+    middle = len(cases) // 2
+    return one_sided(programs, cases[:middle]) + one_sided(programs, cases[middle:])
+
+
+def _goes_one_way(programs: Sequence[Program], cases: Sequence[Case]) -> bool:
+    jaxpr = programs[0].of(cases)
+    seen: list[set[float]] = []
+    for point in (point for program in programs for point in program.points):
+        decisions: list[Decision] = []
+        evaluate(jaxpr, point, CELLS, decisions=decisions)
+        kinks = [decision for decision in decisions if decision.kind in BRANCHING]
+        seen += [set() for _ in kinks[len(seen) :]]
+        for outcomes, kink in zip(seen, kinks, strict=True):
+            outcomes.update(np.unique(kink.outcome).astype(float).tolist())
+    return any(len(outcomes) == 1 for outcomes in seen)
