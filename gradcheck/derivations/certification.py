@@ -149,8 +149,6 @@ class _Examination:
         if isinstance(found, Mismatch):
             yield cases[found.output], UNEQUAL
             yield from self._proofs(program, [*cases[: found.output], *cases[found.output + 1 :]])
-        elif found.on_a_boundary:
-            yield from ((case, "the point is a kink") for case in cases)
         else:
             yield from ((case, found) for case in cases)
 
