@@ -80,8 +80,8 @@ def stages(points: list[Point]) -> dict[str, float]:
     """Return the median seconds of each step from a new network to its true gradient."""
     from gradcheck.oracles.programs import variables_of
     from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR, rounded
+    from gradcheck.programs.differentiation import pullback_of
     from gradcheck.programs.evaluation import evaluate
-    from gradcheck.programs.jax_tracing import pullback_of
     from gradcheck.programs.tracing import trace, validated_trace
 
     rng, times = np.random.default_rng(0), dict[str, list[float]]()
@@ -95,7 +95,7 @@ def stages(points: list[Point]) -> dict[str, float]:
     for point in points:
         timed("record and lower the forward", trace, loss, point.inputs)
         kept = timed(
-            "the same, validated", validated_trace, loss, point.inputs, rng=rng, difference=False
+            "the same, validated", validated_trace, loss, point.inputs, rng=rng, lowered=False
         )
         pullback = timed("differentiate", pullback_of, kept.program_of(slice(None)), 1)
         values = [rounded(value) for value in (*variables_of(point.inputs), np.ones(()))]

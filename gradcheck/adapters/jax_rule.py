@@ -69,8 +69,9 @@ def _evaluate(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
 def _evaluate_with_pullback(f: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
     import jax
 
+    from gradcheck.programs.differentiation import pullback_of
     from gradcheck.programs.evaluation import evaluate
-    from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
+    from gradcheck.programs.jax_tracing import trace_with_jax, variables_of
 
     program, output = trace_with_jax(f, inputs)
     variables = variables_of(inputs)

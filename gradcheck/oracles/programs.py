@@ -8,7 +8,9 @@ was traced once serves every point of the same shapes at which its guards hold.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ from numpy.typing import NDArray
 from gradcheck import trees
 from gradcheck.errors import Abstention
 from gradcheck.oracles.exact import Side
+from gradcheck.programs.differentiation import pullback_of
 from gradcheck.programs.inlining import inline_custom_rules
-from gradcheck.programs.jax_tracing import pullback_of, trace_with_jax, variables_of
+from gradcheck.programs.jax_tracing import trace_with_jax, variables_of
 from gradcheck.programs.tracing import Trace, validated_trace
 from gradcheck.rules import Claim, Rule, by_leaf
 
@@ -37,6 +40,10 @@ MOST_VAIN_POINTS = 5
 traced: such code is seldom traceable anywhere, and copying a library's modules costs more than the point."""
 
 
+Backward = Callable[[], Any]
+"""Makes the program of the claimed gradients."""
+
+
 @dataclass(frozen=True, eq=False)
 class Traced:
     """The programs of a rule, each a ClosedJaxpr over flat lists of arrays.
@@ -44,18 +51,43 @@ class Traced:
     Attributes:
         true: the pullback of the forward by autodiff: inputs, then the output's cotangents, to the
             gradients of the inputs and whatever the guards of the trace test.
-        claimed: the rule's own pullback: inputs, then cotangents, to the claimed gradients; None
-            where only the forward could be traced.
         paths: the variables whose gradients `claimed` gives, in order.
-        reason: why there is no claimed program, else empty.
         trace: the recorded run that guards the programs; None for code traced by JAX.
     """
 
     true: Any
-    claimed: Any
     paths: tuple[str, ...]
-    reason: str
     trace: Trace | None
+    _backward: Backward | None
+    _untraced: str = ""
+
+    @cached_property
+    def _claimed(self) -> tuple[Any, str]:
+        if self._backward is None:
+            return None, self._untraced
+        try:
+            with np.errstate(all="ignore"):
+                return self._backward(), ""
+        except Abstention as abstention:
+            return None, str(abstention)
+
+    @property
+    def claimed(self) -> Any:
+        """The rule's own pullback: inputs, then cotangents, to the claimed gradients.
+
+        None where it has no program. Made when it is first asked for: not every oracle does.
+        """
+        return self._claimed[0]
+
+    @property
+    def reason(self) -> str:
+        """Why there is no claimed program, else empty."""
+        return self._claimed[1]
+
+    @property
+    def with_backward(self) -> bool:
+        """Whether the run of the backward was recorded, or traced by JAX, together with the forward."""
+        return self._backward is not None
 
     @property
     def random(self) -> bool:
@@ -91,7 +123,7 @@ class Traced:
         A run that recorded the backward too had the cotangents among its inputs.
         """
         every = list(range(inputs + cotangents))
-        recorded = every if self.claimed is not None and self.trace else every[:inputs]
+        recorded = every if self.with_backward and self.trace else every[:inputs]
         return [*recorded, *every[inputs:]], every
 
 
@@ -127,10 +159,10 @@ class Programs:
         arguments = (claim.point.inputs, claim.point.cotangent)
         kept = self._kept.get(key, [])
         given_up = len(kept) >= MOST_VAIN_TRACES and all(
-            traced.claimed is None for traced in kept[-MOST_VAIN_TRACES:]
+            not traced.with_backward for traced in kept[-MOST_VAIN_TRACES:]
         )
         for traced in kept:
-            whole = traced.claimed is not None or given_up
+            whole = traced.with_backward or given_up
             if whole and (traced.trace is None or _holds(traced, arguments)):
                 self._kept.move_to_end(key)
                 return traced
@@ -160,7 +192,7 @@ class Programs:
 
 def _holds(traced: Traced, arguments: tuple[Any, Any]) -> bool:
     assert traced.trace is not None
-    return traced.trace.holds_at(arguments if traced.claimed is not None else arguments[0])
+    return traced.trace.holds_at(arguments if traced.with_backward else arguments[0])
 
 
 def _architecture(claim: Claim) -> Any:
@@ -199,7 +231,7 @@ def _trace_by_jax(rule: Rule, claim: Claim) -> Traced:
         program, _ = trace_with_jax(rule.functions[-1], inputs)
         paths = tuple(variable.path for variable in claim.variables)
         true = pullback_of(inline_custom_rules(differentiated))
-        return Traced(true, pullback_of(program), paths, "", None)
+        return Traced(true, paths, None, lambda: pullback_of(program))
     program, _ = trace_with_jax(lambda *arguments: rule.primal(arguments), inputs)
     true = pullback_of(inline_custom_rules(program))
     paths = tuple(variable.path for variable in claim.variables if variable.comparable)
@@ -208,11 +240,7 @@ def _trace_by_jax(rule: Rule, claim: Claim) -> Traced:
         _, pullback = rule.linearise(inputs)
         return _gradients(rule, paths, inputs, pullback(cotangent))
 
-    try:
-        claimed, _ = trace_with_jax(gradients, (inputs, cotangent))
-    except Abstention as abstention:
-        return Traced(true, None, (), str(abstention), None)
-    return Traced(true, claimed, paths, "", None)
+    return Traced(true, paths, None, lambda: trace_with_jax(gradients, (inputs, cotangent))[0])
 
 
 def _trace_by_recording(rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
@@ -226,17 +254,14 @@ def _trace_by_recording(rule: Rule, claim: Claim, rng: np.random.Generator) -> T
         return output, _gradients(rule, paths, inputs, pullback(cotangent))
 
     try:
-        trace = validated_trace(
-            forward_and_backward, (inputs, cotangent), rng=rng, difference=False
-        )
+        trace = validated_trace(forward_and_backward, (inputs, cotangent), rng=rng, lowered=False)
+        forward = trace.program_of(slice(outputs))
     except Abstention as abstention:
-        alone = validated_trace(
-            lambda *values: rule.primal(values), inputs, rng=rng, difference=False
-        )
+        alone = validated_trace(lambda *values: rule.primal(values), inputs, rng=rng, lowered=False)
         true = pullback_of(alone.program_of(slice(None)), outputs)
-        return Traced(true, None, (), str(abstention), alone)
-    true = pullback_of(trace.program_of(slice(outputs)), outputs)
-    return Traced(true, trace.program_of(slice(outputs, None)), paths, "", trace)
+        return Traced(true, (), alone, None, str(abstention))
+    true = pullback_of(forward, outputs)
+    return Traced(true, paths, trace, lambda: trace.program_of(slice(outputs, None)))
 
 
 def _gradients(rule: Rule, paths: tuple[str, ...], inputs: Any, raw: Any) -> list[Any]:

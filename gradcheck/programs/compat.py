@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache, lru_cache
 from typing import Any
 
 __all__ = [
+    "array_type",
+    "bind",
     "defined_in_jax",
     "enable_x64",
+    "fresh_variable",
     "is_array_type",
     "is_literal",
     "nested_jaxpr",
@@ -81,14 +85,44 @@ def nested_jaxpr(parameters: dict[str, Any]) -> Any:
     return None
 
 
+def bind(primitive: Any, parameters: dict[str, Any], arguments: Sequence[Any]) -> list[Any]:
+    """Apply one primitive, to arrays or tracers, and return its results as a list."""
+    bound = primitive.get_bind_params(parameters)
+    # Some versions return sub-functions beside the parameters, others the parameters alone.
+    functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
+    results = primitive.bind(*functions, *arguments, **keywords)
+    return list(results) if primitive.multiple_results else [results]
+
+
 def run_by_xla(primitive: Any, parameters: dict[str, Any], arguments: tuple[Any, ...]) -> list[Any]:
     """Apply one primitive eagerly by XLA and return its results as a list."""
     with enable_x64():
-        bound = primitive.get_bind_params(parameters)
-        # Some versions return sub-functions beside the parameters, others the parameters alone.
-        functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
-        results = primitive.bind(*functions, *arguments, **keywords)
-    return list(results) if primitive.multiple_results else [results]
+        return bind(primitive, parameters, arguments)
+
+
+@lru_cache(maxsize=4096)
+def array_type(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return the type of arrays of this shape and dtype."""
+    from jax.core import ShapedArray
+
+    return ShapedArray(shape, dtype)
+
+
+def fresh_variable(aval: Any) -> Any:
+    """Return a new variable of a jaxpr."""
+    from jax.extend.core import Var
+
+    return Var(aval) if _names_no_variables() else Var("", aval)
+
+
+@cache
+def _names_no_variables() -> bool:
+    """Say whether this version's variables are made from their type alone; older ones have a suffix."""
+    from inspect import signature
+
+    from jax.extend.core import Var
+
+    return next(iter(signature(Var).parameters)) == "aval"
 
 
 def with_outputs(closed_jaxpr: Any, keep: Sequence[bool]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradcheck.programs.compat import defined_in_jax, enable_x64, is_literal, open_jaxpr
+from gradcheck.programs.compat import bind, defined_in_jax, enable_x64, is_literal, open_jaxpr
 
 __all__ = ["inline_custom_rules"]
 
@@ -92,10 +92,7 @@ def _apply(equation: Any, operands: list[Any]) -> list[Any]:
             (inner,) = _inner(equation)
             return _run(inner, operands)
         parameters = {key: _inlined_parameter(value) for key, value in parameters.items()}
-    bound = equation.primitive.get_bind_params(parameters)
-    functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
-    results = equation.primitive.bind(*functions, *operands, **keywords)
-    return list(results) if equation.primitive.multiple_results else [results]
+    return bind(equation.primitive, parameters, operands)
 
 
 def _inlined_parameter(value: Any) -> Any:

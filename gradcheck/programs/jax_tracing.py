@@ -1,4 +1,4 @@
-"""Code written for JAX arrays, traced by JAX itself; and the pullback of any program."""
+"""Code written for JAX arrays, traced by JAX itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradcheck import trees
 from gradcheck.errors import Abstention
 from gradcheck.programs.compat import enable_x64
 
-__all__ = ["pullback_of", "trace_with_jax", "variables_of"]
+__all__ = ["trace_with_jax", "variables_of"]
 
 
 def variables_of(arguments: Any) -> list[NDArray[Any]]:
@@ -53,52 +53,6 @@ def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
                 f"the code does not run on JAX arrays ({_first_line(error)})"
             ) from error
     return program, jax.tree_util.tree_structure(output)
-
-
-def pullback_of(program: Any, outputs: int | None = None) -> Any:
-    """Differentiate a program by JAX: the ClosedJaxpr of (*inputs, *cotangents) to gradients.
-
-    Args:
-        program: a ClosedJaxpr from floating arrays to arrays; a cotangent has the shape and dtype
-            of its output.
-        outputs: how many of the program's outputs are differentiated, from the first; the others
-            follow the gradients as they are. None for all.
-
-    Raises:
-        Abstention: JAX cannot differentiate the program; the reason quotes what it raised.
-    """
-    import jax
-    from jax.extend import core
-
-    run = core.jaxpr_as_fun(program)
-    inputs, results = (
-        [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        for avals in (program.in_avals, program.out_avals[:outputs])
-    )
-
-    def gradients(primals: list[Any], cotangents: list[Any]) -> Any:
-        others: list[Any] = []
-
-        def split(*values: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            found = tuple(run(*values))
-            return found[: len(cotangents)], found[len(cotangents) :]
-
-        def tangent_map(*tangents: Any) -> Any:
-            _, moved, rest = jax.jvp(split, tuple(primals), tangents, has_aux=True)
-            others[:] = rest
-            return moved
-
-        # The transpose of the JVP: half the tracing of jax.vjp, the same equations.
-        pullback = jax.linear_transpose(tangent_map, *primals)
-        return pullback(tuple(cotangents)), others
-
-    with enable_x64():
-        try:
-            return jax.make_jaxpr(gradients)(inputs, results)
-        except Exception as error:
-            raise Abstention(
-                f"JAX cannot differentiate the forward ({_first_line(error)})"
-            ) from error
 
 
 def _first_line(error: Exception) -> str:

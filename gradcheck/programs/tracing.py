@@ -50,7 +50,7 @@ def validated_trace(
     *,
     fresh: tuple[Any, ...] | None = None,
     rng: np.random.Generator,
-    difference: bool = True,
+    lowered: bool = True,
 ) -> Trace:
     """Trace `function(*arguments)` and compare the program with the untraced function.
 
@@ -65,8 +65,9 @@ def validated_trace(
         fresh: other arguments of the same shapes, towards which the second point is sought; None
             stands for random ones.
         rng: draws the second point and the direction.
-        difference: whether the derivative is compared; a caller that differences the function
-            itself, or never differentiates the program, need not have it done twice.
+        lowered: whether the whole program is lowered and compared now. Without it every program
+            that is asked for later is compared at both points before it is returned; its derivative
+            is not, for a caller that differences the function itself.
 
     Raises:
         Abstention: the code cannot be traced, or trace and code part; the reason says where.
@@ -80,6 +81,4 @@ def validated_trace(
     >>> seen  # the function itself has run once, at the point
     [2.0]
     """
-    return validation.validated_trace(
-        function, arguments, fresh=fresh, rng=rng, difference=difference
-    )
+    return validation.validated_trace(function, arguments, fresh=fresh, rng=rng, lowered=lowered)

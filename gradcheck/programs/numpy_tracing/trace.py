@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
-from gradcheck.programs.compat import source_line, with_outputs
+from gradcheck.programs.arithmetics.floating import AS_TRACED
+from gradcheck.programs.compat import source_line
+from gradcheck.programs.evaluation import evaluate
+from gradcheck.programs.numpy_tracing.agreement import (
+    ROUNDING_STEPS,
+    is_number,
+    require_agreement,
+    rounding_unit,
+)
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.lowering import lower
@@ -21,29 +30,53 @@ from gradcheck.programs.numpy_tracing.recorder import Recorder, TracingStopped
 from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
 from gradcheck.programs.numpy_tracing.tape import Guard, Kind, Tape, fill
 
-__all__ = ["Trace", "is_number", "trace", "variables_of"]
+__all__ = ["Trace", "trace", "variables_of"]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What the untraced function returned at a point, which every lowered program must reproduce."""
+
+    program: str
+    arguments: tuple[Any, ...]
+    code: str
+    numbers: tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """What a function computed at one point, as a program of its floating inputs.
 
+    The recorded calls are lowered to a jaxpr when one is asked for, and no more of them than it needs.
+
     Attributes:
-        jaxpr: the ClosedJaxpr from floating leaves of the arguments to floating leaves of the
-            output, both in leaf order and in the dtypes that they had.
         outputs: the output of the recorded run, a tree of plain arrays and values.
         random: whether random numbers were drawn; they are constants of this very run.
-        source_lines: for each equation of the jaxpr the user's line as `path:line`, or None.
+        random_sources: the generators that the function reaches.
     """
 
-    jaxpr: Any
     outputs: Any
     random: bool
-    source_lines: tuple[str | None, ...]
+    random_sources: tuple[Any, ...]
     _tape: Tape
     _arguments: Any
     _results: tuple[Any, ...]
-    _guarded: Any
+    _witnesses: list[Witness] = field(default_factory=list)
+
+    @cached_property
+    def jaxpr(self) -> Any:
+        """The ClosedJaxpr from floating leaves of the arguments to floating leaves of the output.
+
+        Both are in leaf order and in the dtypes that they had.
+        """
+        jaxpr = lower(self._tape, list(self._results))
+        self._compare(jaxpr, slice(None), self._witnesses)
+        return jaxpr
+
+    @property
+    def source_lines(self) -> tuple[str | None, ...]:
+        """For each equation of the jaxpr the user's line as `path:line`, or None."""
+        return tuple(source_line(equation.source_info) for equation in self.jaxpr.jaxpr.eqns)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -62,13 +95,39 @@ class Trace:
 
         What only the other outputs need is left out. The guards' values come last so that an
         evaluation meets the comparisons that decided the course of the run.
+
+        Raises:
+            Abstention: a call has no twin in `lax`, or the program and the untraced code part at a
+                point at which the trace was validated.
         """
-        count = len(self._results)
-        kept = set(range(count)[outputs])
-        total = len(self._guarded.out_avals)
-        return with_outputs(
-            self._guarded, [number in kept or number >= count for number in range(total)]
-        )
+        tested = [guard.ref for guard in self._tape.guards]
+        program = lower(self._tape, [*self._results[outputs], *tested])
+        self._compare(program, outputs, self._witnesses)
+        return program
+
+    def testify(self, program: str, arguments: tuple[Any, ...], code: str, output: Any) -> None:
+        """Require every program of this trace, lowered already or later, to give `output`.
+
+        Args:
+            program: what to call the program at these arguments.
+            arguments: where the untraced function was run.
+            code: what to call the untraced function.
+            output: what it returned.
+        """
+        numbers = tuple(leaf for _, leaf in trees.leaves(output) if is_number(leaf))
+        witness = Witness(program, arguments, code, numbers)
+        self._witnesses.append(witness)
+        if "jaxpr" in self.__dict__:
+            self._compare(self.jaxpr, slice(None), [witness])
+
+    def _compare(self, program: Any, outputs: slice, witnesses: Sequence[Witness]) -> None:
+        tolerance = ROUNDING_STEPS * rounding_unit(self.dtypes)
+        places = [path for path, leaf in trees.leaves(self.outputs) if is_number(leaf)][outputs]
+        for witness in witnesses:
+            found = evaluate(program, variables_of(witness.arguments), AS_TRACED)
+            ours = dict(zip(places, found, strict=False))  # the guards' values come after them
+            theirs = dict(zip(places, witness.numbers[outputs], strict=True))
+            require_agreement(witness.program, ours, witness.code, theirs, tolerance)
 
     def holds_at(self, arguments: tuple[Any, ...]) -> bool:
         """Say whether the program is that of the function at other arguments as well.
@@ -126,12 +185,9 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Trace:
         is_random = drew_globally() or any(
             state_of(original) != state_of(copy) for original, copy in clones.random_sources
         )
-    tested = [guard.ref for guard in recorder.tape.guards]
-    guarded = lower(recorder.tape, [*results, *tested])
-    jaxpr = with_outputs(guarded, [True] * len(results) + [False] * len(tested))
-    lines = tuple(source_line(equation.source_info) for equation in jaxpr.jaxpr.eqns)
     kept = trees.map_leaves(_copied, (arguments, trees.map_leaves(unwrap, output)))
-    return Trace(jaxpr, kept[1], is_random, lines, recorder.tape, kept[0], results, guarded)
+    sources = tuple(original for original, _ in clones.random_sources)
+    return Trace(kept[1], is_random, sources, recorder.tape, kept[0], results)
 
 
 def _parts_of(kind: Any) -> list[Kind]:
@@ -141,11 +197,6 @@ def _parts_of(kind: Any) -> list[Kind]:
 def variables_of(arguments: tuple[Any, ...]) -> list[Any]:
     """List the floating leaves of the arguments: the inputs of the program."""
     return [value for _, value in trees.leaves(arguments) if trees.is_variable(value)]
-
-
-def is_number(leaf: Any) -> bool:
-    """Say whether a leaf of an output is an output of the program: of floating numbers."""
-    return isinstance(leaf, (float, complex)) or trees.is_variable(leaf)
 
 
 def _run(recorder: Recorder, function: Callable[..., Any], inputs: Sequence[Any]) -> Any:

@@ -23,10 +23,16 @@ from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics.floating import AS_TRACED
 from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import evaluate
+from gradcheck.programs.numpy_tracing.agreement import (
+    REPETITION_STEPS,
+    is_number,
+    require_agreement,
+    rounding_unit,
+)
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.randomness import preserved
-from gradcheck.programs.numpy_tracing.trace import Trace, is_number, trace, variables_of
+from gradcheck.programs.numpy_tracing.trace import Trace, trace, variables_of
 
 __all__ = ["validated_trace"]
 
@@ -39,15 +45,6 @@ PERTURBATION = 0.3
 """Size of the random change that makes a fresh point where the caller gives none, relative to each
 number, so that most signs and domains are kept; a zero moves by that part of the array's largest
 magnitude, or of 1."""
-
-ROUNDING_STEPS = 2**14
-"""Rounding errors, of the largest magnitude in an output, by which two evaluations of the same
-formula in another order may differ. Sums of some thousand terms stay far below it, and a wrong
-program differs by much more."""
-
-REPETITION_STEPS = 64
-"""Likewise where the same NumPy calls are repeated: only a threaded product of matrices may add in
-another order."""
 
 DIFFERENCE_STEPS = (1e-4, 1e-5, 1e-3, 1e-6)
 """Steps of the central difference, relative to the largest input; one that fits is enough."""
@@ -68,7 +65,7 @@ def validated_trace(
     *,
     fresh: tuple[Any, ...] | None = None,
     rng: np.random.Generator,
-    difference: bool = True,
+    lowered: bool = True,
 ) -> Trace:
     """Trace `function(*arguments)` and compare the program with the untraced function.
 
@@ -76,28 +73,28 @@ def validated_trace(
     """
     recorded = trace(function, arguments)
     if variables_of(arguments) and _has_numbers(recorded.outputs):
-        _check_elsewhere(function, recorded, arguments, fresh, rng, difference)
-    sources = Clones()
-    sources.convert(function)
-    with preserved([source for source, _ in sources.random_sources]):
+        second = _validated_elsewhere(function, recorded, arguments, fresh, rng)
+        if lowered:
+            _check_derivative(function, recorded, second, rng)
+    with preserved(recorded.random_sources):
         untraced = _run(function, arguments)  # last of all, for it may change state for good
-    _compare("the recorded", recorded.outputs, "the untraced", untraced, 0)
-    lowered = _evaluated(recorded, arguments)
-    _compare("the lowered", lowered, "the untraced", untraced, ROUNDING_STEPS * _unit(recorded))
+    require_agreement("the recorded", recorded.outputs, "the untraced", untraced, 0)
+    recorded.testify("the lowered", arguments, "the untraced", untraced)
+    if lowered:
+        _ = recorded.jaxpr
     return recorded
 
 
-def _check_elsewhere(
+def _validated_elsewhere(
     function: Callable[..., Any],
     recorded: Trace,
     arguments: tuple[Any, ...],
     fresh: tuple[Any, ...] | None,
     rng: np.random.Generator,
-    difference: bool,
-) -> None:
-    """Compare program and function at a second point on the same branches."""
+) -> tuple[Any, ...]:
+    """Compare the run with the function at a second point on the same branches, and return that."""
     towards = _perturbed(arguments, rng) if fresh is None else fresh
-    crossed, same_branches, unit = None, False, _unit(recorded)
+    crossed, same_branches = None, False
     near = (_between(arguments, towards, fraction) for fraction in APPROACHES)
     elsewhere = [] if fresh is not None else [_perturbed(_of_order_one(arguments), rng)]
     for point in chain(elsewhere, near):
@@ -112,21 +109,15 @@ def _check_elsewhere(
             continue
         if not _is_finite(untraced):
             continue
-        replayed = recorded.replay(point)
-        _compare(
+        require_agreement(
             "the recorded run, repeated at a second point,",
-            replayed,
+            recorded.replay(point),
             "untraced",
             untraced,
-            REPETITION_STEPS * unit,
+            REPETITION_STEPS * rounding_unit(recorded.dtypes),
         )
-        lowered = _evaluated(recorded, point)
-        _compare(
-            "the program at a second point", lowered, "untraced", untraced, ROUNDING_STEPS * unit
-        )
-        if difference:
-            _check_derivative(function, recorded, point, rng)
-        return
+        recorded.testify("the program at a second point", point, "untraced", untraced)
+        return point  # type: ignore[no-any-return]
     if crossed is not None and not same_branches:
         raise Abstention("no second point near this one takes the same branches", crossed.line)
     raise Abstention("the function is defined and finite at no second point near this one")
@@ -153,7 +144,7 @@ def _check_derivative(
         except Exception:  # outside of the function's domain, perhaps
             continue
         difference = (above - below) / (2 * step * scale)
-        noise = _unit(recorded) * np.max(np.abs(above), initial=0) / (step * scale)
+        noise = rounding_unit(recorded.dtypes) * np.max(np.abs(above), initial=0) / (step * scale)
         error = float(np.max(np.abs(difference - slope), initial=0))
         size = float(max(np.max(np.abs(slope), initial=0), np.max(np.abs(difference), initial=0)))
         if not error > DIFFERENCE_TOLERANCE * size + NOISE_FACTOR * noise:
@@ -177,13 +168,6 @@ def _directional_derivative(
     return _flat(evaluate(program, [*values, *direction], AS_TRACED))
 
 
-def _evaluated(recorded: Trace, arguments: tuple[Any, ...]) -> Any:
-    values = iter(evaluate(recorded.jaxpr, variables_of(arguments), AS_TRACED))
-    return trees.map_leaves(
-        lambda leaf: next(values) if is_number(leaf) else leaf, recorded.outputs
-    )
-
-
 def _run(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     own = trees.map_leaves(
         lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, arguments
@@ -197,44 +181,6 @@ def _run_copy(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Run a plain private copy of the function, so that state starts where the trace's did."""
     with preserved(), np.errstate(all="ignore"):
         return unwrap(_run(Clones().convert(function), arguments))
-
-
-def _unit(recorded: Trace) -> float:
-    """Return the relative rounding error of the narrowest floating dtype that the run has used."""
-    return max((float(jax.numpy.finfo(dtype).eps) for dtype in recorded.dtypes), default=0.0)
-
-
-def _compare(what: str, one: Any, other_what: str, other: Any, tolerance: float) -> None:
-    """Abstain where two outputs differ by more, relative to the largest entry, and say where."""
-    ones, others = trees.leaves(one), trees.leaves(other)
-    if [path for path, _ in ones] != [path for path, _ in others]:
-        raise Abstention(f"{what} and {other_what} code return different structures")
-    for (path, left), (_, right) in zip(ones, others, strict=True):
-        if not is_number(left) and not is_number(right):
-            continue
-        a, b = np.asarray(left), np.asarray(right)
-        if a.shape != b.shape or a.dtype != b.dtype:
-            raise Abstention(
-                f"{what} and {other_what} code part at output{path}: "
-                f"{a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}"
-            )
-        differs = ~_agree(a, b, tolerance)
-        if np.any(differs):
-            index = tuple(int(i) for i in np.argwhere(differs)[0])
-            place = f"{path}[{', '.join(map(str, index))}]" if index else path
-            raise Abstention(
-                f"{what} and {other_what} code part at output{place}: {a[index]} and {b[index]}"
-            )
-
-
-def _agree(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> Any:
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not tolerance:
-        return same
-    finite = np.abs(b[np.isfinite(b)])
-    allowed = tolerance * float(np.max(finite, initial=0))
-    with np.errstate(invalid="ignore"):
-        return same | (np.abs(a - b) <= allowed)
 
 
 def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[Any, ...]:
