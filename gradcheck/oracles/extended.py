@@ -14,7 +14,7 @@ from gradcheck.errors import Abstention
 from gradcheck.oracles.autodiff import kinks_among
 from gradcheck.oracles.evidence import Entries, Evidence
 from gradcheck.oracles.programs import Programs
-from gradcheck.programs.arithmetics.extended import EXTENDED
+from gradcheck.programs.arithmetics.extended import EXTENDED, as_plain_arrays
 from gradcheck.programs.arithmetics.running_error import UNIT_ROUNDOFF
 from gradcheck.programs.evaluation import Decision, evaluate
 from gradcheck.rules import Claim, Rule
@@ -64,8 +64,10 @@ class Extended:
         entries = {}
         for path, (claimed, loss) in zip(traced.paths, claims, strict=False):
             true, error = true_of[path]
+            with np.errstate(all="ignore"):
+                claimed, true = as_plain_arrays(claimed, true)
             bound = np.full(np.shape(error), np.inf) if kinks else CONSTANT_ROUNDINGS * error
             allowed = CONSTANT_ROUNDINGS * np.asarray(loss)
             allowed = allowed + FLOAT_ROUNDINGS * UNIT_ROUNDOFF * np.abs(true)
-            entries[path] = Entries(np.asarray(true), bound, np.asarray(claimed), allowed)
+            entries[path] = Entries(true, bound, claimed, allowed)
         return Evidence(self.name, entries, reason=f"{self.name}: {kinks}" if kinks else "")

@@ -1,17 +1,20 @@
 """Numbers wider than float64, with a bound on their rounding error: what is true, what is rounding?
 
-`np.longdouble` where it has more bits than float64 (x86), else double-double. Constants that the
-program writes are the roundings of what its author meant (1/3, 0.1, pi): each that needs more than
-a few bits starts with the error of one float64 rounding. Inputs are exact.
+`np.longdouble` where it has more bits than float64 (x86), else double-double, which the environment
+variable `GRADCHECK_EXTENDED=double-double` asks for on any platform. Constants that the program
+writes are the roundings of what its author meant (1/3, 0.1, pi): each that needs more than a few
+bits starts with the error of one float64 rounding. Inputs are exact.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from gradcheck.errors import UsageError
 from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.double_double import Double, DoubleDouble
 from gradcheck.programs.arithmetics.floating import Floating
@@ -21,11 +24,12 @@ from gradcheck.programs.arithmetics.running_error import (
     Bounded,
     RunningError,
 )
-from gradcheck.programs.arithmetics.series import DOUBLE_FUNCTIONS, special_functions
+from gradcheck.programs.arithmetics.series import DOUBLE_FUNCTIONS
+from gradcheck.programs.arithmetics.special_functions import SPECIAL_ROUNDINGS, special_functions
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.elementwise import REAL
 
-__all__ = ["DOUBLE_DOUBLE", "EXTENDED", "LONG_DOUBLE", "Extended", "LongDouble"]
+__all__ = ["DOUBLE_DOUBLE", "EXTENDED", "LONG_DOUBLE", "Extended", "LongDouble", "as_plain_arrays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -35,16 +39,6 @@ LONG_MANTISSAS = (63, 112)
 DOUBLE_DOUBLE_UNIT = 2.0**-100
 """Largest relative error of one double-double operation: division's 15 units of 2^-106, doubled
 for each of the two roundings of its parts."""
-
-SERIES_ROUNDINGS: dict[str, Callable[..., Any]] = {
-    # exp(-x²) turns one rounding of x² into x² of them.
-    "erf": lambda size, x: (40 + 2 * np.minimum(x * x, 9)) * size,
-    "erfc": lambda size, x: (80 + 4 * x * x) * size,
-    # Stirling's series cancels against the shift: both are of the size of log 60! < 200.
-    "lgamma": lambda size, _: 20 * size + 1000,
-    "digamma": lambda size, _: 20 * size + 100,
-}
-"""Error of the series, absolute, in units of the unit roundoff."""
 
 REDUCTION_ROUNDINGS: dict[str, Callable[..., Any]] = {
     # Taking off a multiple of log 2 or of pi leaves an error of the size of the argument.
@@ -79,7 +73,7 @@ class LongDouble(Floating):
 
     def __init__(self) -> None:
         super().__init__("longdouble")
-        self.roundings = SERIES_ROUNDINGS
+        self.roundings = SPECIAL_ROUNDINGS
         native: dict[str, Callable[..., Any]] = {name: REAL[name] for name in BY_NUMPY.split()}
         self.elementwise = native | special_functions(
             native,
@@ -106,12 +100,25 @@ class Extended(RunningError):
         return Bounded(self.base.constant(array), error)
 
 
+def as_plain_arrays(a: Any, b: Any) -> tuple[Array, Array]:
+    """Return two wide numbers as arrays of one dtype that differ by as much, to a float64 rounding of b.
+
+    >>> from gradcheck.programs.arithmetics.double_double import Double
+    >>> a, b = as_plain_arrays(Double(np.ones(1), np.full(1, 1e-15)), Double(np.ones(1), np.zeros(1)))
+    >>> float(a[0] - b[0])
+    1.1102230246251565e-15
+    """
+    if not isinstance(a, Double):
+        return np.asarray(a), np.asarray(b)
+    return np.asarray(b.high + (a - b).high), np.asarray(b.high)
+
+
 def _double_double() -> DoubleDouble:
     special = special_functions(
         DOUBLE_FUNCTIONS, lambda constant: constant, lambda x: np.asarray(x.high), _where
     )
     arithmetic = DoubleDouble(DOUBLE_FUNCTIONS | special)
-    arithmetic.roundings = SERIES_ROUNDINGS | REDUCTION_ROUNDINGS
+    arithmetic.roundings = SPECIAL_ROUNDINGS | REDUCTION_ROUNDINGS
     return arithmetic
 
 
@@ -132,5 +139,24 @@ DOUBLE_DOUBLE = Extended(_double_double(), DOUBLE_DOUBLE_UNIT)
 LONG_DOUBLE = _long_double()
 """NumPy's own, or None where it is no wider than float64."""
 
-EXTENDED = LONG_DOUBLE or DOUBLE_DOUBLE
-"""The faster of the two that this platform has."""
+SWITCH = "GRADCHECK_EXTENDED"
+"""The environment variable that names the wide numbers, read when they are first used."""
+
+FORMATS = {"double-double": DOUBLE_DOUBLE, "longdouble": LONG_DOUBLE}
+
+
+def _chosen(name: str | None) -> Extended:
+    if not name:
+        return LONG_DOUBLE or DOUBLE_DOUBLE
+    chosen = FORMATS.get(name)
+    if chosen is None:
+        here = ", ".join(known for known, arithmetic in FORMATS.items() if arithmetic)
+        raise UsageError(
+            f"the environment variable {SWITCH} is {name!r}; this platform's extended precision is one of "
+            f"{here}: set it to one of these, or leave it unset for the fastest"
+        )
+    return chosen
+
+
+EXTENDED = _chosen(os.environ.get(SWITCH))
+"""The faster of the two that this platform has, unless the environment names one."""

@@ -29,6 +29,8 @@ GAMMA_ROUNDINGS: dict[str, Function] = {
     # Near their zeros the gamma functions are right to an absolute, not a relative error.
     "lgamma": lambda size, _: 20 * (1 + size),
     "digamma": lambda size, _: 20 * (1 + size),
+    # By the zeta function times a factorial.
+    "polygamma": lambda size, *_: 50 * size,
 }
 """Error of scipy's functions, absolute, in units of the unit roundoff."""
 

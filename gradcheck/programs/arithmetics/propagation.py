@@ -101,6 +101,14 @@ def _erf(_: Array, x: Array, e: Array) -> Array:
     return e * (2 / np.sqrt(np.pi)) * np.exp(-nearest * nearest)
 
 
+def _polygamma(_: Array, order: Array, x: Array, order_error: Array, x_error: Array) -> Array:
+    # For x > 0 the slope is steepest at the smallest x.
+    least = x - x_error
+    steepest = np.abs(special_function("polygamma")(order + 1, np.where(least > 0, least, 1.0)))
+    known = (least > 0) & (order_error == 0)
+    return np.where(known, steepest * x_error, np.inf)
+
+
 SPREADS: dict[str, Spread] = {
     "atan2": _atan2,
     "cos": _cos,
@@ -113,6 +121,7 @@ SPREADS: dict[str, Spread] = {
     "log1p": _log1p,
     "logaddexp": _logaddexp,
     "logistic": _logistic,
+    "polygamma": _polygamma,
     "pow": _pow,
     "rsqrt": _rsqrt,
     "sin": _sin,

@@ -1,0 +1,142 @@
+"""Two questions with two wordings: is the derivative wrong, or right on paper and inaccurate as it runs?
+
+Each is asked in both formats of extended precision, and of the layers in plain NumPy as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradcheck
+from gradcheck.checks.gradient import INACCURATE
+from gradcheck.oracles import extended
+from gradcheck.oracles.programs import Programs
+from gradcheck.programs.arithmetics.extended import DOUBLE_DOUBLE, LONG_DOUBLE
+from gradcheck.rules import claim_at
+from tests.oracles.test_exact_layers import LAYERS, by_a_factor, point_of, rule_of, with_hair
+
+FORMATS = [pytest.param(DOUBLE_DOUBLE, id="double-double")]
+if LONG_DOUBLE:
+    FORMATS.append(pytest.param(LONG_DOUBLE, id="longdouble"))
+
+
+@pytest.fixture(params=FORMATS, autouse=True)
+def arithmetic(request, monkeypatch):
+    monkeypatch.setattr(extended, "EXTENDED", request.param)
+    return request.param
+
+
+def report_on(forward, backward, **options):
+    rule = gradcheck.vjp(forward, backward, name="rule", **(options or {"x": "N D"}))
+    return gradcheck.verify(rule, examples=10, seed=2, checks=["gradient"])
+
+
+def third(x):
+    return x / 3
+
+
+def assert_right(report):
+    assert report.verdict == "pass", str(report)
+    assert not any("right on paper" in note for note in report.notes)
+
+
+def assert_wrong(report):
+    assert report.verdict == "fail"
+    assert all(finding.diagnosis != INACCURATE for finding in report.findings)
+    assert "is wrong in" in report.findings[0].message
+
+
+def assert_inaccurate(report):
+    assert report.verdict == "fail", str(report)
+    assert {finding.diagnosis for finding in report.findings} == {INACCURATE}
+    assert f"\n    {INACCURATE}" in report.findings[0].message
+
+
+def test_a_third_by_product_is_right_and_another_number_is_wrong():
+    assert_right(report_on(third, lambda dout, x: dout * (1.0 / 3)))
+    assert_wrong(report_on(third, lambda dout, x: dout * 0.333333333333))
+    assert_wrong(report_on(third, lambda dout, x: dout / 3 * (1 + 2e-13)))
+
+
+def by_a_detour(size, slope=1.0 / 3):
+    return lambda dout, x: (dout * slope + size) - size
+
+
+def test_a_backward_that_adds_and_subtracts_a_large_number_is_inaccurate_and_not_excused():
+    assert_inaccurate(report_on(third, by_a_detour(1e14)))
+
+
+def test_a_detour_does_not_excuse_a_wrong_factor():
+    assert_wrong(report_on(third, by_a_detour(1e6, slope=0.3334)))
+
+
+def test_a_small_detour_is_a_note_that_counts_digits():
+    report = report_on(third, by_a_detour(1e4))
+    assert report.verdict == "pass", str(report)
+    notes = [note for note in report.notes if "right on paper" in note]
+    assert notes
+    for note in notes:
+        assert note.startswith("the gradient of x is right on paper, and loses ")
+        assert note.endswith("in float64 than the true derivative does")
+
+
+def small_negative(rng):
+    return (-(10.0 ** rng.uniform(-13, -11, size=4)),)
+
+
+def log_of_one_less_exp(x):
+    return np.log(-np.expm1(x))
+
+
+def log_of_one_less_exp_that_cancels(x):
+    return np.log(1 - np.exp(x))
+
+
+def steady(dout, x):
+    return dout * np.exp(x) / np.expm1(x)
+
+
+def cancelling(dout, x):
+    return -dout * np.exp(x) / (1 - np.exp(x))
+
+
+def test_a_backward_that_cancels_is_inaccurate_where_the_true_program_keeps_the_digits():
+    assert_right(report_on(log_of_one_less_exp, steady, inputs=small_negative))
+    assert_inaccurate(report_on(log_of_one_less_exp, cancelling, inputs=small_negative))
+
+
+def test_a_backward_that_cancels_as_its_forward_does_loses_nothing_more():
+    report = report_on(log_of_one_less_exp_that_cancels, cancelling, inputs=small_negative)
+    assert report.verdict != "fail", str(report)
+    assert not any("right on paper" in note for note in report.notes)
+
+
+def differs(rule, point):
+    """Say which gradients extended precision alone calls another function."""
+    claim = claim_at(rule, point)
+    evidence = extended.Extended(Programs()).examine(rule, claim, np.random.default_rng(0))
+    assert evidence.abstention is None
+    with np.errstate(invalid="ignore"):
+        return [
+            path
+            for path, entry in evidence.entries.items()
+            if np.any(np.abs(entry.claimed - entry.true) > entry.bound + entry.loss)
+        ]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_a_layer_is_true_in_extended_precision_and_a_hair_is_not(layer):
+    rule = rule_of(layer)
+    point = point_of(rule)
+    assert not differs(rule, point)
+    assert differs(with_hair(layer, by_a_factor, point), point)
+
+
+def test_above_64_by_64_numbers_extended_precision_abstains_and_says_so():
+    rule = gradcheck.vjp(third, lambda dout, x: dout / 3, x="N")
+    point = gradcheck.Point((np.ones(64 * 64 + 1),), np.ones(64 * 64 + 1))
+    evidence = extended.Extended(Programs()).examine(
+        rule, claim_at(rule, point), np.random.default_rng(0)
+    )
+    assert evidence.abstention == "an input has 4097 entries, more than 4096"
