@@ -75,6 +75,10 @@ class Rule:
             claimed Hessian-vector product; None where none is declared.
         pushforward: the inputs and their tangents (None for a leaf without real numbers) to the tangent
             of the output, by the rule's own JVP; None where it has none.
+        conjugation: the convention of complex gradients that the rule declares; None where its adapter
+            has one of its own, or nothing says.
+        parts: this rule on the real and imaginary parts of its complex arrays; None where nothing says
+            which convention its complex gradients keep.
     """
 
     name: str
@@ -96,6 +100,8 @@ class Rule:
     repeated: Callable[[Sequence[tuple[tuple[Any, ...], Any]]], list[Any]] | None = None
     second_order: Rule | None = None
     pushforward: Callable[[tuple[Any, ...], tuple[Any, ...]], Any] | None = None
+    conjugation: str | None = None
+    parts: Rule | None = None
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""

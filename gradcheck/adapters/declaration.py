@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck import trees
+from gradcheck.complex_parts import CONVENTIONS, in_parts
 from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
 from gradcheck.rules import Pullback, Rule
@@ -28,6 +30,7 @@ OPTIONS = frozenset(
         "points",
         "derivative_of",
         "kinks",
+        "conjugation",
         "expected_failures",
         "strict",
     }
@@ -103,7 +106,7 @@ def declare(
     else:
         names, defaults = _parameters(kind, forward)
     own_name: str = getattr(forward, "__name__", kind)
-    return Rule(
+    rule = Rule(
         name=options.get("name") or own_name,
         kind=kind,
         input_names=names,
@@ -118,7 +121,29 @@ def declare(
         kinks=_kinks(kind, names, options.get("kinks")),
         expected_failures=dict(options.get("expected_failures") or {}),
         strict=bool(options.get("strict", False)),
+        conjugation=_declared_conjugation(kind, options.get("conjugation")),
     )
+    convention = OWN_CONVENTION.get(kind, rule.conjugation)
+    return rule if convention is None else replace(rule, parts=in_parts(rule, convention))
+
+
+def _declared_conjugation(kind: str, declared: Any) -> str | None:
+    if declared is not None and kind in OWN_CONVENTION:
+        raise ContractError(
+            f"gradcheck.{kind}: conjugation={declared!r} is out of place, since {kind} has one convention "
+            "only; leave it out"
+        )
+    if declared is not None and declared not in CONVENTIONS:
+        raise ContractError(
+            f"gradcheck.{kind}: conjugation={declared!r:.80} is no convention; for w = f(z) the gradient is "
+            "dw * f'(z) by conjugation='jax', and dw * conj(f'(z)) by conjugation='torch'"
+        )
+    return None if declared is None else str(declared)
+
+
+OWN_CONVENTION = {"jax_rule": "jax", "torch_function": "torch", "jvp": "jax"}
+"""The convention of the complex gradients of these adapters. A tangent needs none: a gradient that is made
+of tangents is whatever it is made to be."""
 
 
 def _belonging_to(

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.adapters.declaration import declare
+from gradcheck.complex_parts import on_parts
 from gradcheck.errors import Abstention
 from gradcheck.rules import Pullback, Rule
 
@@ -53,7 +54,13 @@ def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
     rule = declare(
         "jax_rule", {"f": f}, keywords, linearise=linearise, primal=primal, run=_evaluate
     )
-    return replace(rule, pushforward=lambda *point: _pushforward(f, *point))
+    assert rule.parts is not None  # JAX has a convention
+    functions = tuple(map(on_parts, rule.functions))
+    return replace(
+        rule,
+        pushforward=lambda *point: _pushforward(f, *point),
+        parts=replace(rule.parts, functions=functions),
+    )
 
 
 def _evaluate(f: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck import trees
-from gradcheck.adapters.declaration import declare
+from gradcheck.adapters.declaration import Linearise, declare
+from gradcheck.complex_parts import on_parts
 from gradcheck.errors import RuleError
 from gradcheck.rules import Pullback, Rule
 
@@ -54,15 +55,23 @@ def jvp(
     'pass'
     """
 
-    def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
-        output = forward(*inputs)
-        return output, lambda cotangent: _transposed(jvp, inputs, output, cotangent)
+    def transposed(forward: Callable[..., Any], jvp: Callable[..., Any]) -> Linearise:
+        def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+            output = forward(*inputs)
+            return output, lambda cotangent: _transposed(jvp, inputs, output, cotangent)
 
-    functions = {"forward": forward, "jvp": jvp}
+        return linearise
+
     rule = declare(
-        "jvp", functions, keywords, linearise=linearise, primal=lambda inputs: forward(*inputs)
+        "jvp",
+        {"forward": forward, "jvp": jvp},
+        keywords,
+        linearise=transposed(forward, jvp),
+        primal=lambda inputs: forward(*inputs),
     )
-    return replace(rule, pushforward=jvp)
+    assert rule.parts is not None  # see OWN_CONVENTION
+    on_real = transposed(on_parts(forward), on_parts(jvp))
+    return replace(rule, pushforward=jvp, parts=replace(rule.parts, linearise=on_real))
 
 
 def _transposed(

@@ -12,6 +12,7 @@ from gradcheck.adapters import torch_calls
 from gradcheck.adapters.beside import drawn_beside
 from gradcheck.adapters.declaration import OPTIONS, declare
 from gradcheck.adapters.layer_sizes import fixed_sizes, with_fixed_sizes
+from gradcheck.complex_parts import on_parts
 from gradcheck.errors import ContractError
 from gradcheck.rules import Pullback, Rule
 
@@ -113,10 +114,13 @@ def _declared(call: TorchCall, keywords: Mapping[str, Any]) -> Rule:
         primal=lambda inputs: run(call, inputs),
         run=run,
     )
+    assert rule.parts is not None  # torch has a convention
+    parts = replace(rule.parts, functions=(on_parts(rule.functions[0]), *rule.functions))
     return replace(
         rule,
         name=keywords.get("name") or call.__name__,
         pushforward=pushforward if torch_calls.has_jvp(call.node_of) else None,
+        parts=parts,
     )
 
 

@@ -6,6 +6,7 @@ Law: the pullback of the rule at x maps the cotangent u to the gradient of <u, f
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from gradcheck import trees
 from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
 from gradcheck.checks.shapes import NOTHING_CLAIMED, shape_finding, sizes_of
 from gradcheck.checks.tally import Tally
+from gradcheck.complex_parts import CONVENTIONS, holds_complex, in_parts, split
 from gradcheck.diagnosis import explain
 from gradcheck.errors import BackwardError
 from gradcheck.oracles.evidence import Evidence
+from gradcheck.oracles.finite_differences import FiniteDifferences
 from gradcheck.oracles.precision import coarsest_epsilon, largest_tiny
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Decision, Judgement, OutputSize, Profile, Verdict, decide, worst
@@ -32,8 +35,14 @@ class GradientCheck:
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the claimed gradient with all oracles at one point, entry by entry."""
+        whole = rule
         try:
             claim = claim_at(rule, point)
+            if holds_complex((claim.point.inputs, claim.output)):
+                if rule.parts is None:
+                    return Examination(Verdict.INCONCLUSIVE, reasons=(NO_CONVENTION,))
+                rule = replace(rule.parts, name=rule.name)
+                claim = claim_at(rule, _in_parts(claim.point))
         except BackwardError as error:
             return backward_raised(self.name, error)
         compared = [variable for variable in claim.variables if variable.comparable]
@@ -51,8 +60,9 @@ class GradientCheck:
             again = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
             confirmed = judge_all(claim, wrong, again, bench.profile.power)
             wrong = [v for v in wrong if confirmed[v.path].count(Decision.WRONG)]
+        hint = other_convention(whole, claim.point, bench) if wrong else ""
         findings = misshapen + [
-            self._finding(rule, claim, variable, judgements[variable.path], evidence)
+            self._finding(rule, claim, variable, judgements[variable.path], evidence, hint)
             for variable in wrong
         ]
         filled = [item for item in judgements.values() if item.decisions.size]
@@ -93,10 +103,11 @@ class GradientCheck:
         variable: Variable,
         judgement: Judgement,
         evidence: list[Evidence],
+        hint: str,
     ) -> Finding:
         index = _worst_entry(judgement)
         claimed, true = judgement.claimed[index], judgement.true[index]
-        diagnosis = explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
+        diagnosis = hint or explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
         if np.all(judgement.on_paper[judgement.decisions == Decision.WRONG]):
             diagnosis = INACCURATE
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")
@@ -135,6 +146,12 @@ class GradientCheck:
         )
 
 
+NO_CONVENTION = (
+    "complex gradients have two conventions, each the conjugate of the other; for w = f(z) declare "
+    "conjugation='jax' if the backward returns dw * f'(z), conjugation='torch' if dw * conj(f'(z))"
+)
+"""The reason where a missing conj is exactly the other convention, and the rule keeps neither."""
+
 NO_ENTRIES = "no gradient has an entry to compare"
 """The reason of a point whose arrays are all empty."""
 
@@ -158,6 +175,35 @@ def judge_all(
             variable.value, variable.claimed, size, evidence, variable.path, power
         )
     return judgements
+
+
+def other_convention(rule: Rule, point: Point, bench: Bench) -> str:
+    """Say that a complex gradient is right by the convention that the rule does not declare, if it is.
+
+    Args:
+        rule: on complex numbers.
+        point: in parts.
+        bench: whose finite differences judge.
+    """
+    for name in CONVENTIONS:
+        if rule.conjugation is None or name == rule.conjugation:
+            continue
+        other = in_parts(rule, name)
+        claim = claim_at(other, point)
+        compared = [variable for variable in claim.variables if variable.comparable]
+        evidence = [
+            oracle.examine(other, claim, bench.rng)
+            for oracle in bench.oracles
+            if isinstance(oracle, FiniteDifferences)
+        ]
+        judgements = judge_all(claim, compared, evidence, bench.profile.power)
+        if worst(map(_verdict, judgements.values())) is Verdict.PASS:
+            return f"right by the other convention of complex gradients: conjugation={name!r}"
+    return ""
+
+
+def _in_parts(point: Point) -> Point:
+    return Point(split(point.inputs), split(point.cotangent), point.label)
 
 
 def output_size(claim: Claim) -> OutputSize:

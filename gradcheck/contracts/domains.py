@@ -141,7 +141,7 @@ def positive(shape: str) -> Domain:
 
 
 def complex(shape: str) -> Domain:
-    """Free complex numbers."""
+    """Free complex numbers; `conjugation=` says which convention their gradients keep."""
     return Domain("complex", parse_shape(shape))
 
 

@@ -105,6 +105,8 @@ class Arithmetic(ABC):
         Raises:
             Abstention: this arithmetic cannot go on without it.
         """
+        if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
+            raise Abstention(f"complex numbers have no {self.name} arithmetic")
         raise Abstention(
             f"the primitive {operation.name} has no {self.name} arithmetic", operation.where
         )

@@ -95,6 +95,8 @@ class Floating(Arithmetic):
         name = operation.name
         if name == "convert_element_type" and operation.outputs[0].is_floating:
             dtype = self.dtype(operation.outputs[0].dtype)
+            if operation.inputs[0].dtype.kind == "c" and dtype.kind != "c":
+                return lambda x: x.real.astype(dtype, copy=False)
             return lambda x: x.astype(dtype, copy=False)
         if operation.inputs[0].dtype.kind == "c" and name in QUICK:
             return QUICK[name](operation)
