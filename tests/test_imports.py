@@ -55,6 +55,7 @@ HOUSE = [
     "contracts",
     "programs",
     "rules",
+    "complex_parts",
     "adapters",
     "strategies",
     "resolution",
