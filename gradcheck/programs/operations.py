@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ def line_among(source_infos: Iterable[Any]) -> str | None:
     return next((line for line in lines if line), None)
 
 
+@lru_cache(maxsize=256)
 def is_real_or_complex(dtype: Any) -> bool:
     """Say whether `dtype` holds floating numbers, of which bfloat16 is no NumPy kind."""
     return dtype.kind in "fc" or "float" in dtype.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -152,11 +153,11 @@ class Floating(Arithmetic):
 
     def _computes_in_halves(self, operation: Operation) -> bool:
         types = (*operation.inputs, *operation.outputs)
-        return any(self.dtype(t.dtype).name in HALF_FORMATS for t in types)
+        return any(_is_half(self.dtype(t.dtype)) for t in types)
 
     def _rounded_after_float32(self, operation: Operation, function: Function) -> Function:
         dtypes = [self.dtype(t.dtype) for t in operation.outputs]
-        halves = [dtype.name in HALF_FORMATS for dtype in dtypes]
+        halves = [_is_half(dtype) for dtype in dtypes]
 
         def widened(value: Any) -> Any:
             name = getattr(getattr(value, "dtype", None), "name", None)
@@ -230,6 +231,11 @@ def _quick_unless_recorded(quick: Function, recording: Function) -> Function:
         return quick(*values)
 
     return decide
+
+
+@lru_cache(maxsize=256)
+def _is_half(dtype: np.dtype[Any]) -> bool:
+    return dtype.name in HALF_FORMATS
 
 
 def _dtype(name: str) -> np.dtype[Any]:
