@@ -103,7 +103,15 @@ class ReuseCheck(BehaviourCheck):
             if alone is None or not all(np.all(np.isfinite(value)) for value in alone.values()):
                 continue
             runs = [(copied(inputs), copied(case.cotangent)) for inputs in (case.inputs, other)]
-            raw = rule.repeated(runs)[-1]
+            try:
+                raw = rule.repeated(runs)[-1]
+            except Exception as error:  # the user's code, which ran at both inputs by itself
+                message = (
+                    f"{rule.name}: one layer object raises {type(error).__name__} when it is run a second "
+                    f"time, at other inputs: {error}\n    {KEEPS_FIRST_RUN}"
+                )
+                finding = Finding(self.name, "", None, None, None, KEEPS_FIRST_RUN, "", message)
+                return self.outcome(rule, [finding])
             claims = by_leaf(rule, other, rule.gradients_by_input(raw, other))
             found = {path: np.array(claims[path], copy=True) for path in case.gradients}
             return self._judged(case, bench, found, alone)
@@ -125,10 +133,8 @@ class ReuseCheck(BehaviourCheck):
         if stale:
             says = "is stale when one layer object is run a second time, at other inputs"
             labels = ("second run", "alone")
-            cause = "the object keeps something of its first run"
-            return self.outcome(
-                rule, [difference_finding(self.name, rule, says, stale[0], labels, cause)]
-            )
+            finding = difference_finding(self.name, rule, says, stale[0], labels, KEEPS_FIRST_RUN)
+            return self.outcome(rule, [finding])
         not_alone = {d.path: d for d in differences(case.values, found, own, size, spread)}
         not_sum = {
             d.path: d
@@ -140,9 +146,8 @@ class ReuseCheck(BehaviourCheck):
         if neither:
             says = "is wrong when one layer object is run twice: neither that of the second run nor the sum"
             labels = ("second run", "alone")
-            cause = "the object keeps something of its first run"
             finding = difference_finding(
-                self.name, rule, says, not_alone[neither[0]], labels, cause
+                self.name, rule, says, not_alone[neither[0]], labels, KEEPS_FIRST_RUN
             )
         elif rule.accumulates is True and overwriting:
             says = (
@@ -194,6 +199,8 @@ class ReuseCheck(BehaviourCheck):
             return None
         return difference_finding(self.name, case.rule, says, wrong[0], labels, cause)
 
+
+KEEPS_FIRST_RUN = "the object keeps something of its first run"
 
 ACCUMULATES = (
     "the layer's gradients add up over backwards until they are cleared; accumulates=True says so, and "

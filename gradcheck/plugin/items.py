@@ -48,6 +48,9 @@ class CheckItem(pytest.Item):
         if result.expected_failure:
             pytest.xfail(result.expected_failure)
         conclude(self, report)
+        expected = self.parent.rule.expected_failures.get(self.name)
+        if expected is not None and self.config.getini("xfail_strict"):
+            pytest.fail(f"[XPASS(strict)] {expected}", pytrace=False)
         self.add_report_section("call", "gradcheck", str(report))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

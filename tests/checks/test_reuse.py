@@ -115,6 +115,22 @@ class KeepsFirstGain(Scale):
         return dout * self.params["w"] + (self.x - self.first)
 
 
+class Gathers(Scale):
+    """Keeps every input, and has no backward for several."""
+
+    def __init__(self):
+        super().__init__()
+        self.all = []
+
+    def forward(self, x):
+        self.all.append(x)
+        return super().forward(x)
+
+    def backward(self, dout):
+        (self.x,) = self.all
+        return super().backward(dout)
+
+
 def layer(make, **options):
     return gradcheck.layer(make, x="N 3", params="params", grads="grads", **options)
 
@@ -155,11 +171,12 @@ def test_gradients_of_which_only_some_add_up_fail():
     [
         (layer(Mixes), "no caller can use both"),
         (layer(KeepsFirstInput), "neither that of the second run nor the sum"),
+        (layer(Gathers), "one layer object raises ValueError when it is run a second time"),
         (layer(KeepsFirstGain), "is stale when one layer object is run a second time"),
         (layer(Scale, accumulates=True), "is overwritten when one layer object is run twice"),
         (layer(Accumulates, accumulates=False), "accumulates when one layer object is run twice"),
     ],
-    ids=["mixed", "first input", "first gain", "must accumulate", "must overwrite"],
+    ids=["mixed", "first input", "all inputs", "first gain", "must accumulate", "must overwrite"],
 )
 def test_a_layer_object_that_cannot_be_used_twice_fails(rule, words):
     assert words in message_of(rule, "reuse")

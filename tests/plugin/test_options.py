@@ -76,6 +76,19 @@ def test_the_summary_says_what_was_compared_and_what_stayed_open(suite):
     )
 
 
+def test_an_expected_failure_that_is_gone_is_a_note_unless_pytest_is_strict_about_them(
+    suite, pytester
+):
+    pytester.makepyfile(test_layers=RULES.replace("return dout * x", "return dout * 2 * x"))
+    arguments = ("-k", "known and gradient", "--gradcheck-examples=2")
+    result = suite(*arguments)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*gradient was expected to fail (issue 12) and does not*"])
+    result = suite(*arguments, "-o", "xfail_strict=true")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*[[]XPASS(strict)[]] issue 12*"])
+
+
 def test_a_suite_without_rules_has_no_section(pytester):
     pytester.makepyfile("def test_nothing():\n    pass\n")
     assert "gradcheck =" not in pytester.runpytest_subprocess().stdout.str()
