@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import gradcheck
 from gradcheck import search
@@ -147,6 +148,16 @@ def test_a_branch_outside_the_domain_is_never_entered():
     assert report.verdict == "pass"
     assert [branch.phrase for branch in report.checks[0].never_entered] == ["< 0 was never true"]
     assert min(seen) > 0
+
+
+def test_a_branch_outside_what_a_strategy_draws_is_never_entered():
+    """By moves: what it draws is found, among the other inputs too."""
+    few = gradcheck.elements("N D", st.floats(0.5, 1.5))
+    report = verdict(squares(lambda x, dout: x > 2, inside=2.0, x=few))
+    assert report.verdict == "pass"
+    assert [branch.phrase for branch in report.checks[0].never_entered] == ["> 2 was never true"]
+    assert verdict(squares(lambda x, dout: x > 1, inside=2.0, x=few)).verdict == "fail"
+    assert verdict(squares(gets_a_huge_cotangent, inside=2.0, x=few)).verdict == "fail"
 
 
 def test_a_branch_outside_what_the_users_draws_keep_is_never_entered():

@@ -245,6 +245,8 @@ class Variation:
             moved: the same with other numbers in the floating arrays.
         """
         contract = self.rule.contract
+        if contract is not None and self._leaves_a_strategy(inputs, moved):
+            return None
         if contract is not None and contract.contains(moved) is None:
             return moved
         movable = None if contract is not None else self.variable_paths(inputs)
@@ -262,6 +264,17 @@ class Variation:
             result.append(value.__array_namespace__().asarray(kept, dtype=value.dtype))
         whole: tuple[Any, ...] = trees.rebuild(inputs, result)
         return whole if contract is None or contract.contains(whole) is None else None
+
+    def _leaves_a_strategy(self, inputs: tuple[Any, ...], moved: tuple[Any, ...]) -> bool:
+        """Whether an entry that a strategy draws is another: no one can say whether it draws that."""
+        contract = self.rule.contract
+        assert contract is not None
+        drawn = {path for path, domain in contract.domains.items() if domain.strategy is not None}
+        pairs = zip(self._leaves(inputs), self._leaves(moved), strict=True)
+        return any(
+            path in drawn and not np.array_equal(value, other)
+            for (_, path, value), (_, _, other) in pairs
+        )
 
     def _leaves(self, inputs: tuple[Any, ...]) -> list[tuple[str, str, Any]]:
         """List the leaves of the inputs with the name of their input and their path."""
