@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gradcheck.derivations import Audit
+    from gradcheck.discovery import FoundRule
     from gradcheck.reports.report import Report
+    from gradcheck.reports.terminal import Terminal
 
 try:
     import click
@@ -69,10 +72,10 @@ def commands() -> None:
 def verify(
     targets: tuple[str, ...], report_file: str | None, traceback: bool, **options: Any
 ) -> int:
-    """Verify every rule of each TARGET: a module, a .py file or a folder."""
+    """Verify every rule and derivation of each TARGET: a module, a .py or .md file, or a folder."""
     from gradcheck.checks import select
     from gradcheck.checks.check import points_for
-    from gradcheck.discovery import find_rules
+    from gradcheck.discovery import find_derivations, find_rules
     from gradcheck.errors import GradcheckError, UsageError
     from gradcheck.reports.files import require_writable, write
     from gradcheck.reports.terminal import Terminal
@@ -102,10 +105,14 @@ def verify(
     except UsageError as error:
         terminal.error(str(error))
         return UNUSABLE
-    found = []
+    found: list[FoundRule] = []
+    documents: list[Path] = []
     for target in targets:
         try:
-            found += find_rules(target)
+            own = find_derivations(target)
+            documents += own
+            if own != [Path(target)]:
+                found += find_rules(target, may_be_empty=bool(own))
         except GradcheckError as error:
             errors += 1
             terminal.error(str(error))
@@ -122,9 +129,10 @@ def verify(
             terminal.traceback(error.__cause__ if traceback else None)
     if reports:
         terminal.summary(reports)
+    audits, unread = audit_documents(documents, terminal, seed=options["seed"] or 0)
     if report_file is not None:
-        write(report_file, [report.as_dict() for report in reports])
-    return exit_code(reports, errors)
+        write(report_file, [report.as_dict() for report in reports], audits)
+    return exit_code([*reports, *audits], errors + unread)
 
 
 @commands.command("audit")
@@ -140,42 +148,25 @@ def audit_command(
 ) -> int:
     """Audit written derivations: a verdict for every equation of each FILE (.md or .ipynb)."""
     import json
-    from pathlib import Path
 
-    from gradcheck.errors import GradcheckError
+    from gradcheck.errors import UsageError
     from gradcheck.reports.files import require_writable
     from gradcheck.reports.terminal import Terminal
 
     terminal = Terminal()
-    audits, errors = [], 0
     try:
-        from gradcheck.derivations import audit, render_terminal
-
         if report_file is not None:
             require_writable(report_file)
             if len(files) > 1:
                 raise click.UsageError("--report takes the audit of one FILE")
-    except ModuleNotFoundError as error:
-        terminal.error(f"auditing needs {error.name}: pip install 'gradcheck[audit]'")
-        return UNUSABLE
-    except GradcheckError as error:
+    except UsageError as error:
         terminal.error(str(error))
         return UNUSABLE
     if code is not None:
         sys.path.insert(0, str(Path.cwd()))
-    for file in files:
-        try:
-            if not Path(file).is_file():
-                raise click.UsageError(f"there is no file {file}")
-            with terminal.console.status(file) as status:
-                found = audit(file, code=code, seed=seed, progress=status.update)
-        except GradcheckError as error:
-            errors += 1
-            terminal.error(f"{file}: {error}")
-            continue
-        audits.append(found)
-        terminal.console.print(file, style="dim")
-        render_terminal(found, terminal.console, symbols=not no_symbols)
+    audits, errors = audit_documents(
+        map(Path, files), terminal, code=code, seed=seed, symbols=not no_symbols
+    )
     if report_file is not None and audits:
         if report_file.endswith(".json"):
             content = json.dumps(audits[0].as_dict(), indent=1, ensure_ascii=False)
@@ -183,6 +174,43 @@ def audit_command(
         else:
             audits[0].to_html(report_file)
     return exit_code(audits, errors)
+
+
+def audit_documents(
+    files: Iterable[Path],
+    terminal: Terminal,
+    *,
+    code: str | None = None,
+    seed: int = 0,
+    symbols: bool = False,
+) -> tuple[list[Audit], int]:
+    """Audit documents and print what was found; return the audits, and how many could not be read."""
+    from gradcheck.errors import GradcheckError, UsageError
+
+    audits: list[Audit] = []
+    errors = 0
+    for file in files:
+        try:
+            from gradcheck.derivations import audit, render_terminal
+
+            if not file.is_file():
+                raise UsageError(f"there is no file {file}")
+            with terminal.console.status(str(file)) as status:
+                found = audit(file, code=code, seed=seed, progress=status.update)
+        except ModuleNotFoundError as error:
+            errors += 1
+            terminal.error(f"auditing needs {error.name}: pip install 'gradcheck[audit]'")
+            continue
+        except GradcheckError as error:
+            errors += 1
+            terminal.error(str(error) if str(file) in str(error) else f"{file}: {error}")
+            continue
+        audits.append(found)
+        terminal.console.print(str(file), style="dim")
+        render_terminal(found, terminal.console, symbols=symbols)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            terminal.annotate_audit(found)
+    return audits, errors
 
 
 def exit_code(reports: Sequence[Report | Audit], errors: int) -> int:

@@ -1,4 +1,4 @@
-"""From what a user names (a module, a file, a folder) to the rules it holds."""
+"""From what a user names (a module, a file, a folder) to the rules and derivations it holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from types import ModuleType
 from gradcheck.errors import UsageError
 from gradcheck.rules import Rule
 
-__all__ = ["FoundRule", "find_rules", "rules_of"]
+__all__ = ["FoundRule", "find_derivations", "find_rules", "rules_of"]
+
+DOCUMENTS = frozenset({".md", ".markdown", ".ipynb"})
+"""The suffixes of files that may hold a derivation."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,13 @@ class FoundRule:
     target: str
 
 
-def find_rules(target: str) -> list[FoundRule]:
+def find_rules(target: str, may_be_empty: bool = False) -> list[FoundRule]:
     """Import what `target` names and list its module-level rules.
 
     Args:
         target: a folder, a `.py` file, or the dotted name of a module. Of a folder, those files are
             imported that import gradcheck themselves.
+        may_be_empty: whether a target without rules is of use all the same, for its derivations.
 
     Raises:
         UsageError: there is no such target, it cannot be imported, or it holds no rule.
@@ -45,12 +49,36 @@ def find_rules(target: str) -> list[FoundRule]:
         for place, module in _modules(target)
         for rule in rules_of(module).values()
     ]
-    if not found:
+    if not found and not may_be_empty:
         raise UsageError(
             f"{target} holds no rules; a rule is a module-level variable made by gradcheck.pair, "
             "gradcheck.vjp, gradcheck.gradient or their kin"
         )
     return found
+
+
+def find_derivations(target: str) -> list[Path]:
+    """Return the documents that `target` names.
+
+    Args:
+        target: a Markdown file or notebook, or a folder, of which those documents are taken that speak
+            to gradcheck themselves (a comment `<!-- gradcheck: ... -->`, or its key in the front matter).
+    """
+    path = Path(target)
+    if path.is_dir():
+        return [file for file in sorted(path.rglob("*.md")) if _speaks_to_gradcheck(file)]
+    return [path] if path.suffix in DOCUMENTS else []
+
+
+def _speaks_to_gradcheck(file: Path) -> bool:
+    if b"gradcheck" not in file.read_bytes():
+        return False
+    from gradcheck.derivations.document import read
+
+    try:
+        return bool(read(file).directives)
+    except UsageError:
+        return False
 
 
 def rules_of(module: ModuleType) -> dict[str, Rule]:
@@ -70,7 +98,9 @@ def _modules(target: str) -> Iterator[tuple[str, ModuleType]]:
             yield str(file), _import_file(file)
     elif path.is_file():
         if path.suffix != ".py":
-            raise UsageError(f"{target} is no Python file; name a module, a .py file or a folder")
+            raise UsageError(
+                f"{target} is neither Python nor a derivation; name a module, a .py or .md file or a folder"
+            )
         yield target, _import_file(path)
     elif path.suffix == ".py" or "/" in target or "\\" in target:
         raise UsageError(f"there is no file or folder {target}")

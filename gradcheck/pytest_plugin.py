@@ -1,4 +1,4 @@
-"""The pytest plugin: every module-level rule of a test module is collected, one item per check.
+"""The pytest plugin: the rules of test modules are collected, one item per check, and derivations.
 
 The plugin imports nothing heavy before a test module has made a rule: a suite without gradient tests pays
 nothing for it.
@@ -15,6 +15,8 @@ from gradcheck.plugin.options import add_options, read_options
 from gradcheck.plugin.session import Session, session_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gradcheck.plugin.items import GradChecker
 
 __all__: list[str] = []
@@ -44,6 +46,16 @@ def pytest_pycollect_makeitem(
     from gradcheck.plugin.items import RuleCollector
 
     return RuleCollector.from_parent(collector, name=name, rule=obj)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix == ".py":
+        return None
+    from gradcheck.plugin.derivations import DerivationFile, is_derivation
+
+    if not is_derivation(file_path, parent.session):
+        return None
+    return DerivationFile.from_parent(parent, path=file_path)
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ model       definitions, leaves, claims
 dims, kinds sizes
 interpreter expressions -> values
 evidence    claims -> a program -> numbers
+certification, branches, grounds    programs -> proofs, or digits
 diagnosis, repairs   numbers -> verdicts and sentences
+audits      what was found
 auditing    all of it
 code        named equations beside the user's code
 terminal, html       what a reader sees
@@ -20,7 +22,8 @@ terminal, html       what a reader sees
 
 from __future__ import annotations
 
-from gradcheck.derivations.auditing import Audit, AuditRow, audit
+from gradcheck.derivations.auditing import audit
+from gradcheck.derivations.audits import Audit, AuditRow
 from gradcheck.derivations.html import render_html
 from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.terminal import render_terminal

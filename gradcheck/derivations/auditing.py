@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradcheck.derivations import diagnosis
+from gradcheck.derivations.audits import Audit, AuditRow
 from gradcheck.derivations.certification import certify
 from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
@@ -16,7 +17,7 @@ from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.expressions import member_name
-from gradcheck.derivations.grounds import Grounds, row_grounds
+from gradcheck.derivations.grounds import row_grounds
 from gradcheck.derivations.kinds import fit_kinds
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.readings import choose_readings
@@ -25,134 +26,7 @@ from gradcheck.derivations.statements import Statement, read_statements
 from gradcheck.derivations.symbols import infer
 from gradcheck.derivations.table import LAST
 
-__all__ = ["VERDICTS", "Audit", "AuditRow", "audit"]
-
-VERDICTS = ("true", "false", "dimension", "scope", "conflict", "ambiguous", "syntax", "not checked")
-"""What a row can be; `ambiguous`, `syntax` and `not checked` never count as true."""
-
-WRONG = frozenset({"false", "dimension", "scope", "conflict", "syntax"})
-"""The verdicts that accuse a row."""
-
-
-@dataclass
-class AuditRow:
-    """One row and what is said of it.
-
-    Attributes:
-        line: the line of the file.
-        equation: the row's source.
-        verdict: one of `VERDICTS`.
-        reason: a sentence.
-        kind: "definition", "claim", "update", "declaration" or "other".
-        name: the name that its author gave the equation, or "".
-        ratio: for a false claim, right side over left side where that is one number, else None.
-        sizes: (factor, sizes) of the row's symbols.
-        grounds: on what grounds all that a true row claims is called so; None where it claims nothing.
-    """
-
-    line: int
-    equation: str
-    verdict: str
-    reason: str
-    kind: str
-    name: str = ""
-    ratio: float | None = None
-    sizes: tuple[tuple[str, str], ...] = ()
-    grounds: Grounds | None = None
-
-    @property
-    def certified(self) -> bool:
-        """Whether the row is true and all that it claims is proven."""
-        return self.grounds is not None and self.grounds.probability is not None
-
-    @property
-    def wrong(self) -> bool:
-        """Whether the verdict accuses the row."""
-        return self.verdict in WRONG
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as plain values for JSON."""
-        return {
-            "line": self.line,
-            "equation": self.equation,
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "kind": self.kind,
-            "name": self.name,
-            "ratio": self.ratio,
-            "sizes": dict(self.sizes),
-            "certified": self.certified,
-            "grounds": None if self.grounds is None else asdict(self.grounds),
-        }
-
-
-@dataclass
-class Audit:
-    """A whole document's audit.
-
-    Attributes:
-        path: the file, or None for text.
-        rows: every row with a relation in it, in order.
-        symbols: (symbol, what it was read as), the table that an author can override.
-        notes: what was inferred, in sentences.
-    """
-
-    path: str | None
-    rows: list[AuditRow]
-    symbols: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    source: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Return "fail" where a row is wrong, "pass" where every row is true, else "inconclusive"."""
-        if any(row.wrong for row in self.rows):
-            return "fail"
-        if any(row.verdict != "true" for row in self.rows) or not self.rows:
-            return "inconclusive"
-        return "pass"
-
-    @property
-    def certified(self) -> bool:
-        """Whether every row is true and every one that claims something is proven."""
-        claims = [row for row in self.rows if row.grounds is not None]
-        return self.verdict == "pass" and bool(claims) and all(row.certified for row in claims)
-
-    @property
-    def first_wrong(self) -> AuditRow | None:
-        """The first row that is itself wrong."""
-        return next((row for row in self.rows if row.wrong), None)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many rows were read (parsed), checked (judged), wrong, and proven."""
-        return {
-            "rows": len(self.rows),
-            "read": sum(row.verdict != "syntax" for row in self.rows),
-            "checked": sum(row.verdict not in ("not checked", "ambiguous") for row in self.rows),
-            "wrong": sum(row.wrong for row in self.rows),
-            "certified": sum(row.certified for row in self.rows),
-        }
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the audit as plain values for JSON."""
-        first = self.first_wrong
-        return {
-            "path": self.path,
-            "verdict": self.verdict,
-            "certified": self.certified,
-            "counts": self.counts,
-            "first_wrong": None if first is None else first.line,
-            "rows": [row.as_dict() for row in self.rows],
-            "symbols": [list(pair) for pair in self.symbols],
-            "notes": self.notes,
-        }
-
-    def to_html(self, path: str | Path) -> None:
-        """Write the document with a mark on each row as one HTML page without network."""
-        from gradcheck.derivations.html import render_html
-
-        Path(path).write_text(render_html(self), encoding="utf-8")
+__all__ = ["audit"]
 
 
 def audit(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations.document import respell
 from gradcheck.derivations.limits import LIMITS
-from gradcheck.derivations.terminal import label, says_more, summary
 
 if TYPE_CHECKING:
-    from gradcheck.derivations.auditing import Audit, AuditRow
+    from gradcheck.derivations.audits import Audit, AuditRow
 
-__all__ = ["render_html"]
+__all__ = ["STYLE", "render_html", "rows_table"]
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table.rows { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 table.rows td { padding: .3rem .6rem; vertical-align: top; border-top: 1px solid #ddd; }
@@ -35,12 +34,12 @@ def render_html(audit: Audit) -> str:
     title = escape(audit.path or "derivation")
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>{title}: audit</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{title}</h1><p>{escape(summary(audit))}</p>",
+        f"<title>{title}: audit</title><style>{STYLE}</style></head><body>",
+        f"<h1>{title}</h1><p>{escape(audit.summary)}</p>",
     ]
     first = audit.first_wrong
     if first is not None:
-        parts.append(f"<div class='first'><p>First wrong line</p>{_table([first])}</div>")
+        parts.append(f"<div class='first'><p>First wrong line</p>{rows_table([first])}</div>")
     parts.append(
         "<p><label><input type='checkbox' onchange=\"document.body.classList.toggle('sizes')\"> "
         "show sizes</label></p>"
@@ -83,27 +82,28 @@ def _body(audit: Audit) -> list[str]:
             if not only_math:
                 parts.append(parser.renderer.render(block, parser.options, {}))
             if own:
-                parts.append(_table(own))
+                parts.append(rows_table(own))
             done, block = max(done, end), []
     rest = [row for row in rows if row.line > done]
     if rest:
-        parts.append(_table(rest))
+        parts.append(rows_table(rest))
     return parts
 
 
-def _table(rows: Sequence[AuditRow]) -> str:
+def rows_table(rows: Sequence[AuditRow]) -> str:
+    """Return rows as one HTML table, each with its mark."""
     return f"<table class='rows'>{''.join(_row(row) for row in rows)}</table>"
 
 
 def _row(row: AuditRow) -> str:
     kind = "wrong" if row.wrong else "true" if row.verdict == "true" else "open"
     sizes = ", ".join(f"{escape(name)}: {escape(size)}" for name, size in row.sizes)
-    told = says_more(row) or row.certified
+    told = row.needs_reason or row.certified
     reason = f"<div class='reason'>{escape(row.reason)}</div>" if told else ""
     sized = f"<div class='sizes'>{sizes}</div>" if sizes else ""
     return (
         f"<tr class='{kind}'><td class='line'>{row.line}</td>"
-        f"<td class='verdict'>{escape(label(row))}</td>"
+        f"<td class='verdict'>{escape(row.label)}</td>"
         f"<td>{mathml(row.equation, True)}{reason}{sized}</td></tr>"
     )
 

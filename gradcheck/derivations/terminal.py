@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gradcheck.derivations.auditing import Audit, AuditRow
+    from gradcheck.derivations.audits import Audit, AuditRow
 
-__all__ = ["label", "render_terminal", "says_more", "summary"]
+__all__ = ["render_terminal"]
 
 MARKS = {
     "true": ("✓", "green"),
@@ -23,28 +23,6 @@ MARKS = {
 }
 
 
-def summary(audit: Audit) -> str:
-    """Return how much was read, checked, wrong and proven, in one sentence."""
-    counts = audit.counts
-    rows = f"{counts['rows']} rows: " + ", ".join(
-        f"{counts[key]} {key}" for key in ("read", "checked", "wrong", "certified")
-    )
-    first = audit.first_wrong
-    return rows if first is None else f"{rows}; the first wrong one is line {first.line}"
-
-
-def label(row: AuditRow) -> str:
-    """Return the verdict of a row as it is shown: a proven row is more than true."""
-    return "certified" if row.certified else row.verdict
-
-
-def says_more(row: AuditRow) -> bool:
-    """Return whether a row's verdict needs its reason beside it."""
-    if row.verdict != "true":
-        return True
-    return row.grounds is not None and (not row.certified or bool(row.grounds.condition))
-
-
 def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> None:
     """Print every row with its verdict, then what the symbols were read as.
 
@@ -55,14 +33,14 @@ def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> 
     """
     from rich.text import Text
 
-    console.print(Text(summary(audit), style="bold"))
+    console.print(Text(audit.summary, style="bold"))
     for row in audit.rows:
         mark, style = MARKS[row.verdict]
         line = Text(f"{row.line:>5} ", style="dim")
-        line.append(f"{mark} {label(row):<11} ", style=style)
+        line.append(f"{mark} {row.label:<11} ", style=style)
         line.append(row.equation)
         console.print(line, soft_wrap=True)
-        if says_more(row):
+        if row.needs_reason:
             _explain(row, console)
     if symbols and (audit.symbols or audit.notes):
         console.print(Text("read as", style="bold"))

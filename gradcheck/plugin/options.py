@@ -31,6 +31,8 @@ def add_options(parser: pytest.Parser) -> None:
     text = "decide by finite differences of the untraced forward alone"
     group.addoption("--gradcheck-no-trace", action="store_true", default=None, help=text)
     parser.addini("gradcheck_no_trace", text, type="bool", default=False)
+    text = "documents to audit: patterns from the root folder, as docs/*.md, one item for each equation"
+    parser.addini("gradcheck_derivations", text, type="args", default=[])
     text = "what an inconclusive check is in pytest: fail, warn or skip"
     parser.addini("gradcheck_inconclusive", text, default="fail")
 

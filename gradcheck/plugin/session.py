@@ -15,9 +15,13 @@ import pytest
 from gradcheck.plugin.options import Options
 
 if TYPE_CHECKING:
+    from gradcheck.derivations.audits import Audit
     from gradcheck.reports.report import Report
 
 __all__ = ["HandedIn", "Session", "hand_in", "session_of"]
+
+ROW = pytest.StashKey[dict[str, Any]]()
+"""What an audit says of one equation, as plain values with the path of its document."""
 
 REPORTS = pytest.StashKey[list[dict[str, Any]]]()
 SESSION = pytest.StashKey["Session"]()
@@ -38,6 +42,7 @@ class Session:
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.options = options
         self.handed_in: list[HandedIn] = []
+        self.equations: list[dict[str, Any]] = []
         self.is_worker = hasattr(config, "workerinput")
         config.stash[SESSION] = self
 
@@ -46,36 +51,53 @@ class Session:
         report = yield
         if call.when == "call" and REPORTS in item.stash:
             report.gradcheck = item.stash[REPORTS]
+        if call.when == "call" and ROW in item.stash:
+            report.gradcheck_row = item.stash[ROW]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for one in getattr(report, "gradcheck", ()):
             outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
             self.handed_in.append(HandedIn(report.nodeid, outcome, one))
+        if hasattr(report, "gradcheck_row"):
+            self.equations.append(report.gradcheck_row)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self.handed_in or self.is_worker:
+        if self.is_worker or not (self.handed_in or self.equations):
             return
         from gradcheck.plugin.summary import summarise
 
-        lines = summarise(self.handed_in, self.options.seed)
+        audits = self._audits()
+        lines = summarise(self.handed_in, self.options.seed) if self.handed_in else []
         terminalreporter.section("gradcheck")
-        for line in lines:
+        for line in [*(f"{audit.path}: {audit.summary}" for audit in audits), *lines]:
             terminalreporter.write_line(line)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            from gradcheck.reports.annotations import annotate
+            from gradcheck.reports.annotations import annotate, annotate_audit
 
-            for item in self.handed_in:
-                if item.outcome == "failed":
-                    for line in annotate(item.report, item.nodeid.split("::")[0]):
-                        terminalreporter.write_line(line)
+            failed = [item for item in self.handed_in if item.outcome == "failed"]
+            shown = [annotate(item.report, item.nodeid.split("::")[0]) for item in failed]
+            shown += [annotate_audit(audit.as_dict()) for audit in audits]
+            for line in (line for lines in shown for line in lines):
+                terminalreporter.write_line(line)
+
+    def _audits(self) -> list[Audit]:
+        """Return what was found of each document, as far as its equations ran."""
+        if not self.equations:
+            return []
+        from gradcheck.derivations.audits import Audit, AuditRow
+
+        found: dict[str, list[AuditRow]] = {}
+        for plain in sorted(self.equations, key=lambda plain: int(plain["line"])):
+            found.setdefault(plain["path"], []).append(AuditRow.from_dict(plain))
+        return [Audit(path, rows) for path, rows in sorted(found.items())]
 
     def pytest_sessionfinish(self) -> None:
         if self.options.report and not self.is_worker:
             from gradcheck.plugin.summary import by_rule
             from gradcheck.reports.files import write
 
-            write(self.options.report, by_rule(self.handed_in))
+            write(self.options.report, by_rule(self.handed_in), self._audits())
 
 
 def session_of(config: pytest.Config) -> Session:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["annotate"]
+__all__ = ["annotate", "annotate_audit"]
 
 
 def annotate(report: dict[str, Any], file: str) -> list[str]:
@@ -36,6 +36,27 @@ def annotate(report: dict[str, Any], file: str) -> list[str]:
                 _line("warning", {"file": file}, f"{name} is inconclusive", check["reason"])
             )
     return lines
+
+
+def annotate_audit(audit: dict[str, Any]) -> list[str]:
+    """Return a line for each wrong equation, and for each that was not judged, of an audit as plain values.
+
+    >>> row = {"line": 3, "verdict": "false", "reason": "the right side is 2 times the left side"}
+    >>> annotate_audit({"path": "notes.md", "rows": [row]})
+    ['::error file=notes.md,line=3,title=false::the right side is 2 times the left side']
+    """
+    levels = {"ambiguous": "warning", "not checked": "warning"}
+    file = _relative(audit["path"])
+    return [
+        _line(
+            levels.get(row["verdict"], "error"),
+            {"file": file, "line": str(row["line"])},
+            row["verdict"],
+            row["reason"],
+        )
+        for row in audit["rows"]
+        if row["verdict"] != "true"
+    ]
 
 
 def _line(level: str, place: dict[str, str], title: str, message: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.derivations import Audit
 
 __all__ = ["require_writable", "write"]
 
@@ -30,14 +33,16 @@ def require_writable(file: str) -> None:
         raise UsageError(f"{file}: there is no folder {path.parent}")
 
 
-def write(file: str, reports: Sequence[dict[str, Any]]) -> None:
-    """Write reports as plain values (`Report.as_dict`) to `file`, as JSON or as HTML by its suffix."""
+def write(file: str, reports: Sequence[dict[str, Any]], audits: Sequence[Audit] = ()) -> None:
+    """Write reports as plain values (`Report.as_dict`), and audits, to `file`: JSON or HTML by its suffix."""
     if Path(file).suffix == ".json":
-        content = {"format": FORMAT, "reports": list(reports)}
+        content: dict[str, Any] = {"format": FORMAT, "reports": list(reports)}
+        if audits:
+            content["derivations"] = [audit.as_dict() for audit in audits]
         Path(file).write_text(
             json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
     else:
         from gradcheck.reports.html import page
 
-        Path(file).write_text(page(reports), encoding="utf-8")
+        Path(file).write_text(page(reports, audits), encoding="utf-8")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcheck.derivations import Audit
 
 __all__ = ["page"]
 
@@ -17,16 +20,17 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; }
 """
 
 
-def page(reports: Sequence[dict[str, Any]]) -> str:
-    """Return one HTML page of reports as plain values (`Report.as_dict`).
+def page(reports: Sequence[dict[str, Any]], audits: Sequence[Audit] = ()) -> str:
+    """Return one HTML page of reports as plain values (`Report.as_dict`), and of audits.
 
-    Wrong rules come first, then undecided ones, then right ones.
+    Wrong rules come first, then undecided ones, then right ones; derivations follow.
     """
     order = ["fail", "inconclusive", "pass"]
     ordered = sorted(reports, key=lambda report: order.index(report["verdict"]))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>gradcheck</title>'
         f"<style>{STYLE}</style></head><body><h1>gradcheck</h1>\n{''.join(map(_section, ordered))}"
+        f"{''.join(map(_derivation, audits))}"
         "</body></html>\n"
     )
 
@@ -49,6 +53,16 @@ def _section(report: dict[str, Any]) -> str:
         f'<h2>{name}: <span class="{verdict}">{verdict}</span></h2>\n'
         f"<table>{rows}</table>\n{findings}{notes}"
         f"<p>seed {report['seed']}, {report['seconds']:.1f} s</p>\n"
+    )
+
+
+def _derivation(audit: Audit) -> str:
+    from gradcheck.derivations.html import STYLE as OF_ROWS
+    from gradcheck.derivations.html import rows_table
+
+    return (
+        f"<style>{OF_ROWS}</style><h2>{escape(audit.path or 'derivation')}</h2>\n"
+        f"<p>{escape(audit.summary)}</p>\n{rows_table(audit.rows)}\n"
     )
 
 

@@ -11,13 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.reports.annotations import annotate
+from gradcheck.reports.annotations import annotate, annotate_audit
 from gradcheck.reports.figures import COUNTED, finest, totals
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.reports.text import never_entered, table
 from gradcheck.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from gradcheck.derivations import Audit
     from gradcheck.discovery import FoundRule
 
 __all__ = ["Terminal"]
@@ -75,6 +76,11 @@ class Terminal:
     def annotate(self, report: Report, file: str) -> None:
         """Print what GitHub Actions shows beside the source."""
         for line in annotate(report.as_dict(), file):
+            self.console.print(Text(line))
+
+    def annotate_audit(self, audit: Audit) -> None:
+        """Print what GitHub Actions shows beside the equations."""
+        for line in annotate_audit(audit.as_dict()):
             self.console.print(Text(line))
 
     def summary(self, reports: Sequence[Report]) -> None:
