@@ -91,7 +91,7 @@ class EquationItem(pytest.Item):
 
     def runtest(self) -> None:
         row = self.parent.audited.rows[self.place]
-        self.stash[ROW] = {"path": str(self.path), **row.as_dict()}
+        self.stash[ROW] = {"path": self.nodeid.split("::")[0], **row.as_dict()}
         self.user_properties += [
             ("gradcheck_verdict", row.verdict),
             ("gradcheck_certified", row.certified),
