@@ -94,6 +94,10 @@ class Plan:
         self.inputs = [self._register() for _ in jaxpr.invars]
         self.outputs = self._add(jaxpr, constants, self.inputs, ())
         self.equations = _needed(self._planned, self.outputs)
+        read = {*self.outputs, *(source for eqn in self.equations for source in eqn.sources)}
+        self.constants = [
+            (register, value) for register, value in self.constants if register in read
+        ]
 
     def _register(self) -> int:
         self.registers += 1

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics.base import Arithmetic, by_component
 
 __all__ = ["Double", "DoubleDouble", "two_product", "two_sum"]
@@ -129,6 +130,8 @@ class DoubleDouble(Arithmetic):
         self.elementwise = operators | functions
 
     def constant(self, array: Array) -> Double:
+        if np.iscomplexobj(array):
+            raise Abstention(f"a complex constant has no {self.name} arithmetic")
         high = array.astype(np.float64)
         # Only integers can have more bits than float64.
         low = array - high.astype(array.dtype) if array.dtype.kind in "iu" else np.zeros_like(high)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.cells import EXPONENTIALS, vanishing
@@ -91,6 +92,8 @@ class FiniteField(Arithmetic):
         )
 
     def constant(self, array: Array) -> Residue:
+        if np.iscomplexobj(array):
+            raise Abstention(f"a complex constant has no {self.name} arithmetic")
         companion = np.asarray(array).astype(np.float64)
         if np.all(companion == np.rint(companion)) and np.all(np.abs(companion) < 2**53):
             whole = companion.astype(np.int64)
