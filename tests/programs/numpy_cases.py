@@ -144,7 +144,7 @@ def _cases() -> dict[str, list[str]]:
     add("np.all", "np.all(x > -1, axis=0) * x", "x if np.all(x < 9) else -x")
     add("np.any", "np.any(x > 1, axis=0, keepdims=True) * x")
     add("np.count_nonzero", "x * np.count_nonzero(x > 0, axis=1)[:, None]")
-    add("np.ptp", "np.ptp(x, axis=1)")
+    add("np.ptp", "np.ptp(x, axis=1)", "np.ptp(x)")
     add("np.average", "np.average(x, axis=1, weights=v**2)")
     add("np.quantile", "np.quantile(x, 0.3, axis=1)", "np.quantile(x, [0.2, 0.5])")
     add("np.percentile", "np.percentile(x, 30, axis=0)")
@@ -177,7 +177,29 @@ def _cases() -> dict[str, list[str]]:
     add("np.argwhere", "x[tuple(np.argwhere(x > 0).T)]")
     add("np.flatnonzero", "x.ravel()[np.flatnonzero(x > 0)]")
     add("np.unravel_index", "x[np.unravel_index(np.argmax(x), x.shape)] * x")
-    add("np.digitize", "w[np.digitize(np.array([0.1, 0.6]), [0.5])] * 2")
+    add(
+        "np.digitize",
+        "w[np.digitize(np.array([0.1, 0.6]), [0.5])] * 2",
+        "w[np.digitize(x, [-0.5, 0.5])]",
+        "w[np.digitize(x, [0.5, -0.5], right=True)]",
+    )
+    add(
+        "np.bincount",
+        "np.bincount([0, 2, 2, 1], weights=v, minlength=5)",
+        "np.bincount([0, 2]) * w",
+    )
+    add(
+        "np.choose",
+        "np.choose((x > 0).astype(int), [x, 2 * y])",
+        "(v > 0).astype(int).choose([x, y])",
+    )
+    add(
+        "np.argpartition",
+        "v[np.argpartition(-v, 1)[:2]]",
+        "np.take_along_axis(x, np.argpartition(x, 2, axis=0), axis=0)",
+        "x.ravel()[x.argpartition(5, axis=None)]",
+    )
+    add("np.partition", "np.partition(x, 2, axis=1)[:, 2]", "np.partition(x, 4, axis=None)")
 
     add(
         "np.matmul",
@@ -390,7 +412,7 @@ def way(name: str) -> str:
     if function in registry.BY_GUARD:
         return "its indices or masks under a guard"
     if function in HANDLED or name in ("np.array", "np.asarray", "np.full", "float", "np.add.at"):
-        return "as memory that is made or written"
+        return "by other calls, or as memory that is made or written"
     if isinstance(getattr(function, "__self__", None), np.ufunc):
         return (
             f"as np.{REDUCED[function.__self__].__name__}"

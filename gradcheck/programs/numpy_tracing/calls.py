@@ -70,7 +70,7 @@ def ufunc_method(
     recorder: Recorder, ufunc: Any, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
     """Do what `ufunc.method(*inputs, **keywords)` does; the entry point of `__array_ufunc__`."""
-    keywords = {key: value for key, value in keywords.items() if value is not None}
+    keywords = {key: part for key, part in keywords.items() if part is not None or key == "axis"}
     if method == "__call__":
         return _ufunc_call(recorder, ufunc, inputs, keywords)
     if method == "at":
@@ -368,11 +368,60 @@ def _block(recorder: Recorder, arrays: Any) -> Any:
     return joined(arrays, rank - depth)
 
 
+def _choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    if mode != "raise":
+        recorder.stop(f"np.choose with mode={mode!r} is not covered")
+    np.choose(unwrap(a), unwrap(choices))  # raises where a number has no choice
+    chosen = choices[-1]
+    for number, choice in reversed(list(enumerate(choices))):
+        is_this = _ufunc_call(recorder, np.equal, (a, number), {})
+        chosen = call(recorder, np.where, (is_this, choice, chosen), {})
+    return chosen if out is None else deliver(recorder, chosen, out)
+
+
+def _bincount(recorder: Recorder, x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    numbers = np.asarray(recorder.concrete(x))
+    counts = np.bincount(numbers, minlength=recorder.concrete(minlength))
+    if weights is None:
+        return recorder.adopt(counts)
+    sums = recorder.adopt(np.zeros(len(counts)))
+    indexing.at(recorder, np.add, sums, numbers, packed(recorder, weights))
+    return sums
+
+
+def _argpartition(
+    recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect"
+) -> Any:
+    """Order the values as NumPy's selection did, which looks at nothing but their order."""
+    if axis is None:
+        a, axis = call(recorder, np.ravel, (a,), {}), 0
+    order = call(recorder, np.argsort, (a,), {"axis": axis, "kind": "stable"})
+    ordered = call(recorder, np.take_along_axis, (a, order, axis), {})
+    ordered = call(recorder, np.moveaxis, (ordered, axis, -1), {})
+    for decision in (order, ordered[..., 1:] == ordered[..., :-1]):
+        if isinstance(decision, Traced):
+            recorder.guard(decision)
+    return recorder.adopt(np.argpartition(unwrap(a), recorder.concrete(kth), axis))
+
+
+def _partition(
+    recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect"
+) -> Any:
+    if axis is None:
+        a, axis = call(recorder, np.ravel, (a,), {}), 0
+    places = _argpartition(recorder, a, kth, axis, kind)
+    return call(recorder, np.take_along_axis, (a, places, axis), {})
+
+
 SPECIAL: dict[Any, Any] = {
+    np.argpartition: _argpartition,
+    np.bincount: _bincount,
     np.block: _block,
+    np.choose: _choose,
     np.compress: _compress,
     np.copyto: _copyto,
     np.putmask: _putmask,
+    np.partition: _partition,
     np.place: _place,
     np.put: _put,
     # What np.empty leaves in memory is arbitrary; zeros make the trace reproducible.

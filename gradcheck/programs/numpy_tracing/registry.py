@@ -74,8 +74,6 @@ BY_GUARD: set[Callable[..., Any]] = {
     np.array2string,
     np.array_repr,
     np.array_str,
-    np.bincount,
-    np.digitize,
     np.flatnonzero,
     np.isin,
     np.lexsort,
