@@ -7,7 +7,7 @@ are NumPy's own. Then the call is recorded as a pure function of its operands.
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -390,7 +390,11 @@ def _bincount(recorder: Recorder, x: Any, weights: Any = None, minlength: int = 
 
 
 def _argpartition(
-    recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect"
+    recorder: Recorder,
+    a: Any,
+    kth: Any,
+    axis: Any = -1,
+    kind: Literal["introselect"] = "introselect",
 ) -> Any:
     """Order the values as NumPy's selection did, which looks at nothing but their order."""
     if axis is None:
@@ -401,11 +405,15 @@ def _argpartition(
     for decision in (order, ordered[..., 1:] == ordered[..., :-1]):
         if isinstance(decision, Traced):
             recorder.guard(decision)
-    return recorder.adopt(np.argpartition(unwrap(a), recorder.concrete(kth), axis))
+    return recorder.adopt(np.argpartition(unwrap(a), recorder.concrete(kth), axis, kind))
 
 
 def _partition(
-    recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect"
+    recorder: Recorder,
+    a: Any,
+    kth: Any,
+    axis: Any = -1,
+    kind: Literal["introselect"] = "introselect",
 ) -> Any:
     if axis is None:
         a, axis = call(recorder, np.ravel, (a,), {}), 0
