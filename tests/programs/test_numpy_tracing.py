@@ -91,6 +91,16 @@ def test_a_fortran_ordered_or_strided_input_gives_what_numpy_gives() -> None:
         assert np.array_equal(value_of(program, x), function(x.copy(order="K")))
 
 
+def test_a_trace_is_validated_in_the_order_of_memory_of_its_arguments() -> None:
+    def in_order_of_memory(x: Any) -> Any:
+        return np.tanh(x).ravel(order="K")
+
+    x = np.asfortranarray(X)
+    program = validated(in_order_of_memory, x)
+    assert np.array_equal(value_of(program, x), in_order_of_memory(x))
+    assert not np.array_equal(in_order_of_memory(x), in_order_of_memory(X))
+
+
 # Guards
 
 

@@ -169,8 +169,9 @@ def _directional_derivative(
 
 
 def _run(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    # The order of memory is kept, as in the recorded run: matrix products add in that order.
     own = trees.map_leaves(
-        lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, arguments
+        lambda leaf: leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf, arguments
     )
     return trees.map_leaves(
         lambda leaf: np.array(leaf) if is_number(leaf) else leaf, function(*own)
@@ -189,7 +190,7 @@ def _perturbed(arguments: tuple[Any, ...], rng: np.random.Generator) -> tuple[An
             return leaf
         largest = float(np.max(np.abs(leaf), initial=0)) or 1.0
         size = np.where(leaf == 0, largest, np.abs(leaf))
-        return np.asarray(leaf + PERTURBATION * size * rng.normal(size=leaf.shape), leaf.dtype)[()]
+        return _placed_as(leaf, leaf + PERTURBATION * size * rng.normal(size=leaf.shape))
 
     return trees.map_leaves(moved, arguments)  # type: ignore[no-any-return]
 
@@ -202,7 +203,7 @@ def _of_order_one(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
     def scaled(leaf: Any) -> Any:
         largest = np.max(np.abs(leaf), initial=0) if trees.is_variable(leaf) else 0
-        return np.asarray(leaf / largest, leaf.dtype)[()] if largest else leaf
+        return _placed_as(leaf, leaf / largest) if largest else leaf
 
     return trees.map_leaves(scaled, arguments)  # type: ignore[no-any-return]
 
@@ -214,18 +215,23 @@ def _between(one: Any, other: Any, fraction: float) -> Any:
         target = next(targets)
         if not trees.is_variable(leaf):
             return leaf
-        point = np.array(leaf, order="K", copy=True)
-        point[...] = leaf + fraction * (np.asarray(target) - leaf)
-        return point if isinstance(leaf, np.ndarray) else point[()]
+        return _placed_as(leaf, leaf + fraction * (np.asarray(target) - leaf))
 
     return trees.map_leaves(moved, one)
+
+
+def _placed_as(leaf: Any, values: Any) -> Any:
+    """Return `values` in the kind, dtype and order of memory of `leaf`."""
+    placed = np.empty_like(leaf)
+    placed[...] = values
+    return placed if isinstance(leaf, np.ndarray) else placed[()]
 
 
 def _with_variables(
     point: tuple[Any, ...], values: list[NDArray[Any]], direction: list[NDArray[Any]], step: float
 ) -> tuple[Any, ...]:
     moved: Iterator[Any] = iter(
-        np.asarray(value + step * along, value.dtype)[()]
+        _placed_as(value, value + step * along)[()]
         for value, along in zip(values, direction, strict=True)
     )
     return trees.map_leaves(  # type: ignore[no-any-return]
