@@ -20,6 +20,7 @@ __all__ = [
     "fresh_variable",
     "is_array_type",
     "is_literal",
+    "literal_value",
     "nested_jaxpr",
     "open_jaxpr",
     "run_by_xla",
@@ -60,6 +61,13 @@ def defined_in_jax(jaxpr: Any) -> bool:
 def is_literal(atom: Any) -> bool:
     """Say whether an equation's input is a literal, not a variable."""
     return hasattr(atom, "val")
+
+
+def literal_value(literal: Any) -> Any:
+    """Return the number of a literal in the dtype that its type has: some versions keep Python's."""
+    import numpy as np
+
+    return np.asarray(literal.val, getattr(literal.aval, "dtype", None))
 
 
 def is_array_type(aval: Any) -> bool:

@@ -180,10 +180,14 @@ class _Pullback:
                 operands = [
                     a for a, is_asked in zip(equation.invars, asked, strict=True) if is_asked
                 ]
-                self._add_cotangents(operands, gradients, active)
+                self._add_cotangents(operands, gradients, active, equation.source_info)
 
     def _add_cotangents(
-        self, atoms: Sequence[Any], cotangents: Sequence[Any], active: set[Any]
+        self,
+        atoms: Sequence[Any],
+        cotangents: Sequence[Any],
+        active: set[Any],
+        source_info: Any = None,
     ) -> None:
         for atom, cotangent in zip(atoms, cotangents, strict=True):
             if not _is_among(atom, active):
@@ -192,7 +196,9 @@ class _Pullback:
             if known is not None:
                 total = fresh_variable(atom.aval)
                 self.equations.append(
-                    _addition().replace(invars=[known, cotangent], outvars=[total])
+                    _addition().replace(
+                        invars=[known, cotangent], outvars=[total], source_info=source_info
+                    )
                 )
                 cotangent = total
             self.cotangents[atom] = cotangent

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradcheck.programs.compat import bind, defined_in_jax, enable_x64, is_literal, open_jaxpr
+from gradcheck.programs.compat import (
+    bind,
+    defined_in_jax,
+    enable_x64,
+    is_literal,
+    literal_value,
+    open_jaxpr,
+)
 
 __all__ = ["inline_custom_rules"]
 
@@ -75,7 +82,7 @@ def _run(jaxpr: Any, arguments: Sequence[Any]) -> list[Any]:
     values.update(zip(opened.invars, arguments, strict=True))
 
     def read(atom: Any) -> Any:
-        return atom.val if is_literal(atom) else values[atom]
+        return literal_value(atom) if is_literal(atom) else values[atom]
 
     for equation in opened.eqns:
         operands = [read(atom) for atom in equation.invars]

@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.programs.compat import is_array_type, is_literal, nested_jaxpr, open_jaxpr
+from gradcheck.programs.compat import (
+    is_array_type,
+    is_literal,
+    literal_value,
+    nested_jaxpr,
+    open_jaxpr,
+)
 from gradcheck.programs.operations import ArrayType
 
 __all__ = ["Plan", "Planned", "plan_of"]
@@ -127,8 +133,7 @@ class Plan:
 
         def read(atom: Any) -> int:
             if is_literal(atom):
-                # A literal may be a Python number, whose dtype only its type knows.
-                return self._constant(np.asarray(atom.val, getattr(atom.aval, "dtype", None)))
+                return self._constant(literal_value(atom))
             return registers[atom]
 
         for equation in jaxpr.eqns:
