@@ -19,6 +19,7 @@ from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.expressions import member_name
 from gradcheck.derivations.grounds import row_grounds
 from gradcheck.derivations.kinds import fit_kinds
+from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.readings import choose_readings
 from gradcheck.derivations.rows import Row, cut
@@ -59,7 +60,11 @@ def audit(
     tell = progress or (lambda _: None)
     tell("reading")
     document = read(path_or_text)
-    return audit_document(document, seed, tell, None if code is None else load(code))
+    compute = None if code is None else load(code)
+    try:
+        return audit_document(document, seed, tell, compute)
+    except RecursionError:
+        raise DerivationError("the document nests, or refers to itself, too deeply") from None
 
 
 def audit_document(

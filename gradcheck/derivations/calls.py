@@ -9,6 +9,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, Result
 from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.functions import ELEMENTWISE
+from gradcheck.derivations.limits import LIMITS
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.sums import Sums
 from gradcheck.derivations.values import Value
@@ -78,6 +79,8 @@ class Calls(Sums):
         return out
 
     def _elementwise(self, name: str, member: tuple[int, ...], primes: int, x: Value) -> Value:
+        if primes > LIMITS.derivative_order:
+            raise NotUnderstood(f"a derivative of order {primes} is not read")
         known = ELEMENTWISE.get(self.model.meanings.get(name, name))
 
         def compute() -> Any:
@@ -127,7 +130,8 @@ class Calls(Sums):
         self, own: Any, primes: int, arguments: Sequence[Value], frame: Frame
     ) -> Value:
         names, body, row = own
-        if len(names) != len(arguments) or (primes and len(names) != 1):
+        wrong_call = len(names) != len(arguments) or (primes and len(names) != 1)
+        if wrong_call or primes > LIMITS.derivative_order:
             raise NotUnderstood(
                 "a function is called with other arguments than it was defined with"
             )

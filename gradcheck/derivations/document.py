@@ -121,6 +121,11 @@ def read_text(text: str, path: str | None = None) -> Document:
     if "\x00" in text:
         raise DerivationError("the text holds null characters; is it a binary file?")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > LIMITS.lines:
+        raise DerivationError(
+            f"the text has {text.count(chr(10)):,} lines, and a document may have {LIMITS.lines:,}; "
+            "split it"
+        )
     front = _FRONT.match(text)
     directives = _front_matter(front.group(1)) if front else []
     body = text
@@ -130,11 +135,12 @@ def read_text(text: str, path: str | None = None) -> Document:
     spelled = speller.spell()
     formulas, prose = _formulas(spelled)
     names: dict[int, str] = {}
+    line, counted = 1, 0
     for place, comment in speller.comments:
+        line, counted = line + spelled.count("\n", counted, place), place
         match = _COMMENT.fullmatch(comment)
         if match is None:
             continue
-        line = spelled.count("\n", 0, place) + 1
         if match.group(1) == "gradcheck":
             directives.append((line, match.group(2)))
         else:
@@ -272,6 +278,7 @@ def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
 
     parser = MarkdownIt("commonmark", {"maxNesting": LIMITS.nesting})
     parser.use(dollarmath_plugin, double_inline=True, allow_space=True, allow_digits=True)
+    parser.disable(["emphasis", "image", "link"])  # they hold no formula, and nest at a cost
     found: list[Formula] = []
     prose: list[tuple[int, str]] = []
     lines = text.split("\n")

@@ -227,6 +227,8 @@ def _try(model: Model, case: Case) -> None:
         case.problem = ("range", str(error))
     except NotUnderstood as error:
         case.problem = ("unread", str(error))
+    except RecursionError:
+        case.problem = ("unread", "refers to itself without end")
 
 
 def _mixes(model: Model, case: Case) -> str:

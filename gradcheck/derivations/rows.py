@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gradcheck.derivations import syntax
 from gradcheck.derivations.document import Formula
 from gradcheck.derivations.grammar import check_depth, parse
-from gradcheck.derivations.limits import DerivationError
+from gradcheck.derivations.limits import LIMITS, DerivationError
 from gradcheck.derivations.tex import Macro, Raw, collect_macros, expand, lex, text_of
 from gradcheck.derivations.tokens import Token, tokenize
 
@@ -57,7 +57,10 @@ def cut(formulas: Iterable[Formula]) -> list[Row]:
     macros: dict[str, Macro] = {}
     rows: list[Row] = []
     for block, formula in enumerate(formulas):
+        if len(rows) > LIMITS.rows:
+            raise DerivationError(f"the document has more than {LIMITS.rows} equations; split it")
         try:
+            _check_length(formula)
             raw = expand(collect_macros(lex(formula.latex, formula.line), macros), macros)
             pieces = _join(_split(raw))
         except DerivationError as error:
@@ -72,6 +75,14 @@ def cut(formulas: Iterable[Formula]) -> list[Row]:
                 first = False
                 rows.append(row)
     return rows
+
+
+def _check_length(formula: Formula) -> None:
+    if len(formula.latex) > LIMITS.formula_characters:
+        raise DerivationError(
+            f"the formula has {len(formula.latex):,} characters, and one may have "
+            f"{LIMITS.formula_characters:,}"
+        )
 
 
 def _broken(number: int, formula: Formula, block: int, error: str) -> Row:
