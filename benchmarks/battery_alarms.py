@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import gradcheck
+from benchmarks.declared_rules import declared_rules
 from gradcheck import verify
 from gradcheck.checks import CHECKS
 from gradcheck.discovery import find_rules
@@ -51,6 +52,7 @@ def correct_rules() -> Iterator[Rule]:
         yield found.rule
     for right, _, options in torch_functions.CASES:
         yield gradcheck.torch_function(right, name=f"{right.__name__} (torch)", **options)
+    yield from declared_rules()
 
 
 def _named(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,9 +21,12 @@ from gradcheck.errors import BackwardError, RuleError
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
 
-__all__ = ["Claim", "Point", "Pullback", "Rule", "Variable", "by_leaf", "claim_at"]
+__all__ = ["Claim", "Point", "Pullback", "Rule", "Step", "Variable", "by_leaf", "claim_at"]
 
 Pullback = Callable[[Any], Any]
+
+Step = tuple[str, tuple[tuple[Any, ...], Any], tuple[tuple[Any, ...], Any]]
+"""What a function of the user did to its caller's arrays: its name, inputs and cotangent before and after."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class Rule:
         accumulates: whether the gradients in a layer object add up over backwards; None if not declared.
         repeated: pairs of inputs and cotangent to the raw gradients after each, all run in turn by one
             layer object with the parameters of the first; None where there is no object.
+        watched: inputs and cotangent to what forward and backward found and left of them, each as the
+            function's name, inputs and cotangent before, and those after; for user code that works on other
+            objects than the arrays given. None where it works on those alone.
         second_order: the gradient of a scalar output as a rule of its own, whose pullback is the
             claimed Hessian-vector product; None where none is declared.
         pushforward: the inputs and their tangents (None for a leaf without real numbers) to the tangent
@@ -98,6 +104,7 @@ class Rule:
     parameters: tuple[str, ...] = ()
     accumulates: bool | None = None
     repeated: Callable[[Sequence[tuple[tuple[Any, ...], Any]]], list[Any]] | None = None
+    watched: Callable[[tuple[Any, ...], Any], list[Step]] | None = None
     second_order: Rule | None = None
     pushforward: Callable[[tuple[Any, ...], tuple[Any, ...]], Any] | None = None
     conjugation: str | None = None

@@ -17,7 +17,7 @@ from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
 from gradcheck.gradients import by_input
 from gradcheck.randomness import fixed_random_state
-from gradcheck.rules import Pullback, Rule
+from gradcheck.rules import Pullback, Rule, Step
 
 __all__ = ["layer"]
 
@@ -227,6 +227,22 @@ class _Layer:
                 found.append(snapshot(claimed(made, cache, inputs, cotangent)))
             return found
 
+        def watched(inputs: tuple[Any, ...], cotangent: Any) -> list[Step]:
+            made = prepared(inputs)
+
+            def parameters() -> tuple[Any, ...]:
+                left = [snapshot(places[name].get(made)) for name in names[1]]
+                return *inputs[:count], *left, *inputs[last:]
+
+            before = parameters()
+            cache = self._forward(made, inputs[:count])[1]
+            between = parameters()
+            self._back(made, cotangent, *cache)
+            return [
+                ("forward", (before, None), (between, None)),
+                ("backward", (between, None), (parameters(), None)),
+            ]
+
         rule = declare(
             "layer",
             {"forward": signature, "backward": self._source()},
@@ -240,6 +256,7 @@ class _Layer:
             parameters=tuple(names[1]),
             accumulates=self.accumulates,
             repeated=repeated,
+            watched=watched if names[1] else None,
         )
 
     def made(self, arguments: Mapping[str, Any]) -> Any:

@@ -1,8 +1,9 @@
-"""Hessian-vector products: the gradient of a rule as a rule of its own.
+"""Second derivatives: the gradient of a rule as a rule of its own.
 
 The Hessian is the Jacobian of the gradient, and symmetric: its product with a direction v is the VJP of
 the gradient with the cotangent v. A rule whose forward is the claimed gradient and whose pullback is the
-product is judged as any other is.
+product, or what a framework makes of the backward when it differentiates it again, is judged as any
+other is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gradcheck.errors import ContractError, RuleError
 from gradcheck.gradients import by_input
 from gradcheck.rules import Pullback, Rule
 
-__all__ = ["rule_of_products"]
+__all__ = ["rule_of_backward", "rule_of_products"]
 
 
 def rule_of_products(rule: Rule, grad: Callable[..., Any], hvp: Callable[..., Any]) -> Rule:
@@ -65,6 +66,40 @@ def rule_of_products(rule: Rule, grad: Callable[..., Any], hvp: Callable[..., An
         functions=(grad, hvp),
         scalar=False,
         kinks={},
+    )
+
+
+def rule_of_backward(
+    rule: Rule,
+    linearise: Callable[[tuple[Any, ...]], tuple[Any, Pullback]],
+    functions: tuple[Callable[..., Any], ...],
+) -> Rule:
+    """Return the backward of `rule` as a rule of its own, whose pullback differentiates it again.
+
+    Its inputs are those of `rule` and, last, a cotangent; its output is the tuple of the gradients.
+
+    Args:
+        rule: a rule whose backward is differentiated by the framework that it is written for.
+        linearise: inputs and cotangent to the gradients and the pullback of those.
+        functions: what the oracles look at, that of the true gradients first.
+    """
+    name = "cotangent" if "cotangent" not in rule.input_names else "cotangent of the output"
+    return replace(
+        rule,
+        name=f"the backward of {rule.name}",
+        input_names=(*rule.input_names, name),
+        primal=lambda inputs: linearise(inputs)[0],
+        linearise=linearise,
+        functions=functions,
+        defaults=(),
+        contract=None,
+        inputs=None,
+        points=None,
+        scalar=False,
+        kinks={},
+        pushforward=None,
+        watched=None,
+        parts=None,
     )
 
 

@@ -17,16 +17,19 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.errors import Abstention, UsageError
+from gradcheck.rules import Step
 
 __all__ = [
     "autodiff",
     "backward",
+    "gradients_of",
     "has_jvp",
     "imported_torch",
     "pushforward",
     "run",
     "to_arrays",
     "to_tensors",
+    "watch",
 ]
 
 Function = Callable[..., Any]
@@ -99,7 +102,12 @@ def run(function: Function, inputs: tuple[Any, ...], device: str) -> Any:
 
 
 def backward(
-    function: Function, inputs: tuple[Any, ...], device: str, node_of: Any = None
+    function: Function,
+    inputs: tuple[Any, ...],
+    device: str,
+    node_of: Any = None,
+    *,
+    whole: bool = False,
 ) -> tuple[Any, Callable[[Any], list[Any]]]:
     """Run a torch function, and return its output with the pullback of torch's engine.
 
@@ -112,6 +120,8 @@ def backward(
         device: where it runs.
         node_of: a `torch.autograd.Function` that is all of `function`; its backward is then called
             as it stands, for the engine would sum a gradient of the wrong shape to the right one.
+        whole: whether all of the graph is run, as by `Tensor.backward`: what was marked with
+            `once_differentiable` raises there, and has no path to the inputs.
     """
     torch = imported_torch()
     tensors = to_tensors(inputs, device, tracked=True)
@@ -142,7 +152,15 @@ def backward(
             if not pairs:
                 return [None] * len(leaves)
             ends, weights = zip(*pairs, strict=True)
-            found = torch.autograd.grad(ends, leaves, weights, allow_unused=True, retain_graph=True)
+            if whole:
+                for leaf in leaves:
+                    leaf.grad = None
+                torch.autograd.backward(ends, weights, retain_graph=True)
+                found = [leaf.grad for leaf in leaves]
+            else:
+                found = torch.autograd.grad(
+                    ends, leaves, weights, allow_unused=True, retain_graph=True
+                )
         return [None if value is None else to_arrays(value) for value in found]
 
     return to_arrays(outputs), pullback
@@ -185,6 +203,76 @@ def pushforward(
             warnings.simplefilter("ignore", DeprecationWarning)
             duals = trees.rebuild(inputs, [dual(one, other) for (_, one), (_, other) in pairs])
         return to_arrays(trees.map_leaves(tangent_of, function(*duals)))
+
+
+def watch(
+    function: Function, inputs: tuple[Any, ...], cotangent: Any, device: str, node_of: Any = None
+) -> list[Step]:
+    """Run forward and backward; return what they found and left of the inputs and the cotangent.
+
+    Writing into an input is a function's own way with tensors, and torch keeps account of it; a
+    `torch.autograd.Function` declares it by `mark_dirty` and returns the tensor.
+    """
+    torch = imported_torch()
+    own = tuple(_cloned(value) for value in to_tensors(inputs, device, tracked=True))
+    seeds = to_tensors(cotangent, device)
+
+    def state() -> tuple[tuple[Any, ...], Any]:
+        found, last = to_arrays(_cloned((own, seeds)))
+        return found, last
+
+    before = state()
+    with torch.enable_grad(), _same_random_numbers(device):
+        outputs = function(*own)
+    returned = {id(leaf) for _, leaf in trees.leaves(outputs)}
+    declared = node_of is None or any(id(leaf) in returned for _, leaf in trees.leaves(own))
+    between = state()
+    pairs = zip(trees.leaves(outputs), trees.leaves(seeds), strict=True)
+    kept = [(one, other) for (_, one), (_, other) in pairs if _is_tracked(one)]
+    if kept:
+        ends, weights = zip(*kept, strict=True)
+        with _same_random_numbers(device, skip=1):
+            torch.autograd.backward(ends, weights)
+    return [
+        ("forward", between if declared else before, between),
+        ("backward", between, state()),
+    ]
+
+
+def gradients_of(function: Function) -> Function:
+    """Return the function of tensors and a cotangent, last, to the gradients of the real ones.
+
+    torch can differentiate it again, as it does where a caller asks for `create_graph=True`.
+    """
+
+    def gradients(*arguments: Any) -> tuple[Any, ...]:
+        torch = imported_torch()
+
+        def tracked(leaf: Any) -> Any:
+            if _is_tracked(leaf) or not hasattr(leaf, "detach"):
+                return leaf
+            real = leaf.is_floating_point() or leaf.is_complex()
+            return leaf.detach().requires_grad_() if real else leaf
+
+        *inputs, cotangent = arguments
+        with torch.enable_grad():
+            own = trees.map_leaves(tracked, tuple(inputs))
+            outputs = function(*(_cloned(value) for value in own))
+            leaves = [leaf for _, leaf in trees.leaves(own) if _is_tracked(leaf)]
+            pairs = zip(trees.leaves(outputs), trees.leaves(cotangent), strict=True)
+            kept = [(one, other) for (_, one), (_, other) in pairs if _is_tracked(one)]
+            found: Any = [None] * len(leaves)
+            if kept:
+                ends, weights = zip(*kept, strict=True)
+                found = torch.autograd.grad(
+                    ends, leaves, weights, allow_unused=True, create_graph=True
+                )
+        return tuple(
+            torch.zeros_like(leaf) if value is None else value
+            for leaf, value in zip(leaves, found, strict=True)
+        )
+
+    return gradients
 
 
 def autodiff(

@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from gradcheck import trees
 from gradcheck.adapters import torch_calls
 from gradcheck.adapters.beside import drawn_beside
 from gradcheck.adapters.declaration import OPTIONS, declare
 from gradcheck.adapters.layer_sizes import fixed_sizes, with_fixed_sizes
+from gradcheck.adapters.second_order import rule_of_backward
 from gradcheck.complex_parts import on_parts
-from gradcheck.errors import ContractError
-from gradcheck.rules import Pullback, Rule
+from gradcheck.errors import Abstention, ContractError
+from gradcheck.rules import Pullback, Rule, Step
 
 __all__ = ["TorchCall", "torch_function"]
 
@@ -103,6 +106,9 @@ def _declared(call: TorchCall, keywords: Mapping[str, Any]) -> Rule:
 
         return output, gradients
 
+    def watched(inputs: tuple[Any, ...], cotangent: Any) -> list[Step]:
+        return torch_calls.watch(call, inputs, cotangent, call.device, call.node_of)
+
     def pushforward(inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         return torch_calls.pushforward(call, inputs, tangents, call.device)
 
@@ -121,7 +127,47 @@ def _declared(call: TorchCall, keywords: Mapping[str, Any]) -> Rule:
         name=keywords.get("name") or call.__name__,
         pushforward=pushforward if torch_calls.has_jvp(call.node_of) else None,
         parts=parts,
+        watched=watched,
+        second_order=_backward_of(call, rule, keywords.get("derivative_of") or call),
     )
+
+
+def _backward_of(call: TorchCall, rule: Rule, differentiated: Callable[..., Any]) -> Rule:
+    """Return the rule of the backward, as torch differentiates it where a caller creates its graph."""
+    backward = TorchCall(
+        torch_calls.gradients_of(call), call.device, call, "backward", parameters=[]
+    )
+
+    def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
+        output, pullback = torch_calls.backward(backward, inputs, call.device, whole=True)
+
+        def gradients(cotangent: Any) -> tuple[Any, ...]:
+            try:
+                found = iter(pullback(cotangent))
+            except RuntimeError as error:
+                raise Abstention(
+                    f"torch does not differentiate the backward again ({error})"
+                ) from error
+            # A caller's graph adds nothing up where there is no path, and says nothing.
+            return tuple(
+                trees.map_leaves(
+                    lambda leaf: _or_zeros(next(found), leaf) if trees.is_variable(leaf) else None,
+                    value,
+                )
+                for value in inputs
+            )
+
+        return output, gradients
+
+    true = torch_calls.gradients_of(differentiated)
+    return replace(
+        rule_of_backward(rule, linearise, (true, backward)),
+        primal=lambda inputs: torch_calls.run(backward, inputs, call.device),
+    )
+
+
+def _or_zeros(gradient: Any, value: Any) -> Any:
+    return np.zeros_like(value) if gradient is None else gradient
 
 
 def _of_function(f: Any, torch: Any, device: str) -> TorchCall:

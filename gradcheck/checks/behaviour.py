@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.check import Bench, Examination, Finding, strictly
 from gradcheck.checks.running import Case
 from gradcheck.checks.shapes import NOTHING_CLAIMED
 from gradcheck.checks.tally import Tally
@@ -69,12 +69,7 @@ class BehaviourCheck:
         self, rule: Rule, findings: Sequence[Finding], notes: Sequence[str] = ()
     ) -> Examination:
         """Fail by the findings; for a strict rule the notes are findings too."""
-        found = list(findings)
-        if rule.strict:
-            found += [
-                Finding(self.name, "", None, None, None, "", "", f"{rule.name}: {note}")
-                for note in notes
-            ]
+        found = [*findings, *strictly(self.name, rule, notes)]
         verdict = Verdict.FAIL if found else Verdict.PASS
         return Examination(verdict, tuple(found), notes=tuple(dict.fromkeys(notes)))
 

@@ -16,7 +16,15 @@ from gradcheck.oracles.programs import Programs
 from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import Judgement, Profile, Verdict
 
-__all__ = ["Bench", "Check", "Examination", "Finding", "backward_raised", "points_for"]
+__all__ = [
+    "Bench",
+    "Check",
+    "Examination",
+    "Finding",
+    "backward_raised",
+    "points_for",
+    "strictly",
+]
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,13 @@ def backward_raised(check: str, error: BackwardError) -> Examination:
     """Fail a rule whose backward raises where its forward runs."""
     finding = Finding(check, "", None, None, None, "", "", str(error))
     return Examination(Verdict.FAIL, (finding,))
+
+
+def strictly(check: str, rule: Rule, notes: Sequence[str]) -> list[Finding]:
+    """Return the notes as findings where the rule is declared strict, else nothing."""
+    if not rule.strict:
+        return []
+    return [Finding(check, "", None, None, None, "", "", f"{rule.name}: {note}") for note in notes]
 
 
 class Check(Protocol):

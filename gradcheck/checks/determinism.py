@@ -36,7 +36,7 @@ class DeterminismCheck(BehaviourCheck):
         differing = self._first(case, runs, case.gradients)
         if differing is None:
             return self.outcome(case.rule, [])
-        says = "differs from call to call"
+        says, cause = "differs from call to call", _cause(differing)
         if forward_is_random(case, bench.rng):
             if case.rule.kind == "layer":
                 return does_not_apply("the forward draws random numbers")
@@ -50,9 +50,9 @@ class DeterminismCheck(BehaviourCheck):
                 differing = None  # they add up, as on a tape that the caller clears
             if differing is None:
                 return does_not_apply("the forward draws random numbers, and its backward repeats")
-            says = "differs between two backwards of the same forward"
+            says, cause = "differs between two backwards of the same forward", REDRAWS
         labels = ("second", "first")
-        finding = difference_finding(self.name, case.rule, says, differing, labels, CAUSE)
+        finding = difference_finding(self.name, case.rule, says, differing, labels, cause)
         return self.outcome(case.rule, [finding])
 
     def _first(self, case: Case, runs: list[Gradients], expected: Gradients) -> Difference | None:
@@ -69,4 +69,12 @@ def _shares(runs: list[Gradients]) -> list[Gradients]:
     ]
 
 
-CAUSE = "the backward draws random numbers of its own, or keeps state; take them from the forward"
+REDRAWS = "the backward draws the forward's random numbers again; keep them in the cache"
+DROPS = "the backward drops entries at random, and the forward does not"
+VARIES = "the backward adds random numbers of its own, or what earlier calls left"
+
+
+def _cause(differing: Difference) -> str:
+    """Return the likely cause where the forward is the same each time."""
+    dropped = (differing.found == 0) != (differing.expected == 0)
+    return DROPS if dropped and differing.index is not None else VARIES

@@ -132,13 +132,14 @@ def _finite(tree: Any) -> bool:
 
 
 def _notes(output: Any, found: dict[str, Array] | Any) -> list[str]:
-    wide = [path for path, value in found.items() if value.dtype == np.float64]
-    notes = [
-        f"the gradient of {path} is in float64 where all inputs are in float32" for path in wide
-    ]
+    """Say once what is wider than it need be: the output, else the gradients."""
     if any(getattr(leaf, "dtype", None) == np.float64 for _, leaf in trees.leaves(output)):
         return ["the output is in float64 where all inputs are in float32"]
-    return notes
+    wide = [path for path, value in found.items() if value.dtype == np.float64]
+    return [WIDE_GRADIENTS] if wide else []
+
+
+WIDE_GRADIENTS = "a gradient is in float64 where the output and all inputs are in float32"
 
 
 def _wrong(claimed: Array, true: Array, natural: Array, room: Array) -> NDArray[np.bool_]:

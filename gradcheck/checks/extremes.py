@@ -11,7 +11,7 @@ because the derivative is infinite or the forward overflows itself, nothing is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,13 @@ from gradcheck.checks.comparison import plain
 from gradcheck.checks.gradient import judge_all
 from gradcheck.checks.running import Case, copied
 from gradcheck.errors import BackwardError, GradcheckError
+from gradcheck.oracles.evidence import Evidence
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Decision, Judgement
 
 __all__ = ["ExtremesCheck"]
+
+Array = NDArray[Any]
 
 SCALES = (0.0, 1e-20, 1e3)
 """What the point's inputs are multiplied by: nothing is left; squares vanish beside 1, and do not
@@ -72,7 +75,7 @@ class ExtremesCheck(BehaviourCheck):
         )
 
     def _finding(self, rule: Rule, claim: Claim, bench: Bench) -> Finding | None:
-        """Report the first entry that is not finite and whose true value two asks agree on."""
+        """Report the first entry that is not finite, where two asks say that the true one is."""
         lost = {
             variable.path: ~np.isfinite(variable.claimed)
             for variable in claim.variables
@@ -81,7 +84,7 @@ class ExtremesCheck(BehaviourCheck):
         compared = [item for item in claim.variables if np.any(lost.get(item.path, False))]
         if not compared:
             return None
-        wrong, judgements = lost, {}
+        wrong, evidence = lost, []
         for _ in range(ASKS):
             evidence = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
             judgements = judge_all(claim, compared, evidence, bench.profile.power)
@@ -91,7 +94,7 @@ class ExtremesCheck(BehaviourCheck):
                 return None
         first = compared[0]
         index = tuple(int(axis) for axis in np.argwhere(wrong[first.path])[0])
-        return _report(self.name, rule, first, index, judgements[first.path])
+        return _report(self.name, rule, first, index, _shown(evidence, first.path, index))
 
 
 ASKS = 2
@@ -127,24 +130,40 @@ def extremes_of(case: Case, rng: np.random.Generator) -> Iterator[tuple[Any, ...
 
 def _excluded(judgement: Judgement) -> NDArray[np.bool_]:
     """Mark the entries whose claim is refuted by a true value that is known well."""
-    with np.errstate(all="ignore"):
-        known = judgement.tolerance <= CERTAIN * np.maximum(np.abs(judgement.true), 1.0)
+    with np.errstate(all="ignore"):  # at a kink the value nearest to NaN is NaN
+        known = judgement.tolerance <= CERTAIN * np.fmax(np.abs(judgement.true), 1.0)
     return np.asarray((judgement.decisions == Decision.WRONG) & known)
 
 
+def _shown(evidence: Sequence[Evidence], path: str, index: tuple[int, ...]) -> str:
+    """Write out what the finest oracle says of an entry: a number, or an interval at a kink."""
+    known = [item.entries[path] for item in evidence if path in item.entries]
+    finite = [
+        (float(entries.bound[index]), float(entries.true[index]), _at(entries.spread, index))
+        for entries in known
+        if np.isfinite(entries.true[index]) and np.isfinite(entries.bound[index])
+    ]
+    _, true, spread = min(finite)
+    return f"from {true - spread:.6g} to {true + spread:.6g}, a kink" if spread else repr(true)
+
+
+def _at(array: Array, index: tuple[int, ...]) -> float:
+    return float(array[index] if array.shape else array)
+
+
 def _report(
-    check: str, rule: Rule, variable: Variable, index: tuple[int, ...], judgement: Judgement
+    check: str, rule: Rule, variable: Variable, index: tuple[int, ...], true: str
 ) -> Finding:
     assert variable.claimed is not None
     path, value = variable.path, plain(variable.value[index])
-    claimed, true = plain(variable.claimed[index]), plain(judgement.true[index])
+    claimed = plain(variable.claimed[index])
     entry = path + (f"[{', '.join(map(str, index))}]" if index else "")
     cause = OVERFLOW if abs(value) >= SCALES[-1] else VANISHES
     message = (
         f"{rule.name}: the gradient of {entry} is {claimed!r} where the true one is finite, at "
         f"{entry} = {value!r}\n"
         f"    claimed  {claimed!r}\n"
-        f"    true     {true!r}\n"
+        f"    true     {true}\n"
         f"    {cause}"
     )
     return Finding(check, path, index, claimed, true, cause, "", message)

@@ -35,6 +35,18 @@ class GradientCheck:
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
         """Compare the claimed gradient with all oracles at one point, entry by entry."""
+        return self.compared(rule, point, bench)
+
+    def compared(
+        self, rule: Rule, point: Point, bench: Bench, least_size: float = 0.0
+    ) -> Examination:
+        """Compare as `examine` does.
+
+        Args:
+            rule, point, bench: as for `examine`.
+            least_size: what |cotangent * output| counts for at least, where more than the output shows
+                was rounded on its way.
+        """
         whole = rule
         try:
             claim = claim_at(rule, point)
@@ -44,7 +56,7 @@ class GradientCheck:
                 rule = replace(rule.parts, name=rule.name)
                 claim = claim_at(rule, _in_parts(claim.point))
         except BackwardError as error:
-            return backward_raised(self.name, error)
+            return self.when_backward_raises(error)
         compared = [variable for variable in claim.variables if variable.comparable]
         misshapen = [
             shape_finding(rule, self.name, claim, variable)
@@ -54,11 +66,11 @@ class GradientCheck:
         if not compared and not misshapen:
             return Examination(Verdict.INCONCLUSIVE, reasons=(NOTHING_CLAIMED,))
         evidence = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
-        judgements = judge_all(claim, compared, evidence, bench.profile.power)
+        judgements = judge_all(claim, compared, evidence, bench.profile.power, least_size)
         wrong = [v for v in compared if judgements[v.path].count(Decision.WRONG)]
         if wrong:
             again = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
-            confirmed = judge_all(claim, wrong, again, bench.profile.power)
+            confirmed = judge_all(claim, wrong, again, bench.profile.power, least_size)
             wrong = [v for v in wrong if confirmed[v.path].count(Decision.WRONG)]
         hint = other_convention(whole, claim.point, bench) if wrong else ""
         findings = misshapen + [
@@ -81,11 +93,15 @@ class GradientCheck:
         )
         return Examination(verdict, tuple(findings), judgements, tuple(evidence), notes, reasons)
 
+    def when_backward_raises(self, error: BackwardError) -> Examination:
+        """Fail: the forward runs at the point."""
+        return backward_raised(self.name, error)
+
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Pass if each claimed gradient was decided right, whole, at enough points."""
         if not tally.seen:
             return Verdict.INCONCLUSIVE, _most_common(tally) or "no point was examined"
-        needed = min(profile.needed, profile.examples)
+        needed = min(math.ceil(self.share * profile.needed), profile.examples)
         short = [name for name in tally.seen if tally.decided[name] < needed]
         if not short:
             return Verdict.PASS, ""
@@ -164,10 +180,15 @@ REASONS_TOLD = 3
 
 
 def judge_all(
-    claim: Claim, variables: list[Variable], evidence: list[Evidence], power: float
+    claim: Claim,
+    variables: list[Variable],
+    evidence: list[Evidence],
+    power: float,
+    least_size: float = 0.0,
 ) -> dict[str, Judgement]:
     """Judge the gradient of each variable by all the evidence."""
     size = output_size(claim)
+    size = replace(size, contraction=max(size.contraction, least_size))
     judgements = {}
     for variable in variables:
         assert variable.claimed is not None

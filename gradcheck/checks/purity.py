@@ -2,7 +2,8 @@
 
 Law: after the forward and after the backward, every bit of the inputs (parameters among them) and of the
 cotangent is what it was. A caller who uses an activation or a cotangent again, as a residual
-connection or a sibling branch does, computes a wrong number otherwise.
+connection or a sibling branch does, computes a wrong number otherwise. Tensors of torch and the parameters
+inside a layer object are looked at where they are; what a torch Function marks dirty is declared.
 
 A gradient that shares memory with the cotangent, an input or another gradient is a note: nothing is
 wrong until somebody writes into it.
@@ -32,27 +33,46 @@ class PurityCheck(BehaviourCheck):
     name = "purity"
 
     def applies(self, rule: Rule) -> str:
-        """Say so where the user's code never sees an array of the caller."""
-        if rule.kind == "jax_rule":
-            return "arrays of JAX cannot be changed"
-        return "torch guards its tensors itself" if rule.kind == "torch_function" else ""
+        """Say so for JAX, whose arrays are values."""
+        return "arrays of JAX cannot be changed" if rule.kind == "jax_rule" else ""
 
     def examine_case(self, case: Case, bench: Bench) -> Examination:
         """Run the rule on arrays that are watched, and look at what was changed or is shared."""
         rule = case.rule
-        inputs, cotangent = copied(case.inputs), copied(case.cotangent)
-        own = _arrays(dict(zip(rule.input_names, inputs, strict=True)))
-        given = _arrays({"the cotangent": cotangent})
-        before = {path: value.copy() for path, value in (own | given).items()}
+        findings: list[Finding] = []
+        notes: list[str] = []
+        if rule.kind != "torch_function":  # whose tensors are copies of the arrays
+            findings, notes = self._on_arrays(case)
+        if not findings and rule.watched is not None:
+            steps = rule.watched(copied(case.inputs), copied(case.cotangent))
+            findings = [
+                finding
+                for function, before, after in steps
+                for finding in _changed(
+                    self.name, rule, function, _named(rule, *after), _named(rule, *before)
+                )
+            ]
+        return self.outcome(rule, findings[:1], notes)
+
+    def _on_arrays(self, case: Case) -> tuple[list[Finding], list[str]]:
+        """Watch the very arrays that the rule is given."""
+        rule, inputs, cotangent = case.rule, copied(case.inputs), copied(case.cotangent)
+        before = {path: value.copy() for path, value in _named(rule, inputs, cotangent).items()}
         _, pullback = rule.vjp(inputs)
-        finding = _changed(self.name, rule, "forward", own, before)
-        if finding is None:
+        found = _changed(self.name, rule, "forward", _named(rule, inputs, cotangent), before)
+        if not found:
             claims = by_leaf(rule, inputs, pullback(cotangent))
-            finding = _changed(self.name, rule, "backward", own | given, before)
-        if finding is not None:
-            return self.outcome(rule, [finding])
+            found = _changed(self.name, rule, "backward", _named(rule, inputs, cotangent), before)
+        if found:
+            return found, []
         gradients = {f"the gradient of {path}": value for path, value in claims.items()}
-        return self.outcome(rule, [], _shared(_arrays(gradients), own | given))
+        return [], _shared(_arrays(gradients), _named(rule, inputs, cotangent))
+
+
+def _named(rule: Rule, inputs: tuple[Any, ...], cotangent: Any) -> Named:
+    """Return the arrays of the caller by what messages call them."""
+    named = dict(zip(rule.input_names, inputs, strict=True))
+    return _arrays({**named, "the cotangent": cotangent})
 
 
 def _arrays(tree: Named) -> dict[str, np.ndarray[Any, Any]]:
@@ -65,8 +85,8 @@ def _arrays(tree: Named) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _changed(check: str, rule: Rule, function: str, now: Named, before: Named) -> Finding | None:
-    """Report the first array that is not what it was, at its first changed entry."""
+def _changed(check: str, rule: Rule, function: str, now: Named, before: Named) -> list[Finding]:
+    """Report the first array that is not what it was, at its first changed entry; nothing if none."""
     for path, value in now.items():
         old = before[path]
         with np.errstate(all="ignore"):
@@ -83,10 +103,9 @@ def _changed(check: str, rule: Rule, function: str, now: Named, before: Named) -
             f"    after   {_shown(value[index])}\n"
             f"    {CAUSE}"
         )
-        return Finding(
-            check, path, index, _shown(value[index]), _shown(old[index]), CAUSE, "", message
-        )
-    return None
+        shown = _shown(value[index]), _shown(old[index])
+        return [Finding(check, path, index, *shown, CAUSE, "", message)]
+    return []
 
 
 CAUSE = "a caller who uses the array again gets a wrong number; work on a copy"

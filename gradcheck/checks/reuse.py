@@ -77,11 +77,15 @@ class ReuseCheck(BehaviourCheck):
             _run_aside(case, other)
         later = {path: np.array(value, copy=True) for path, value in held.items()}
         second = claimed_by(case.rule, inputs, pullback, copied(case.cotangent))
-        doubled = {path: 2 * value for path, value in first.items()}
         if any(not np.array_equal(second[path], first[path]) for path in first):
-            adding = _paths_that_differ(case, second, first) & (
-                first.keys() - _paths_that_differ(case, second, doubled, runs=2)
-            )
+            third = claimed_by(case.rule, inputs, pullback, copied(case.cotangent))
+            adding = _paths_that_differ(case, second, first) - {
+                path
+                for found, runs in ((second, 2), (third, 3))
+                for path in _paths_that_differ(
+                    case, found, {path: runs * value for path, value in first.items()}, runs
+                )
+            }
             if adding:
                 notes.append(ACCUMULATE)
                 first = {path: value for path, value in first.items() if path not in adding}

@@ -1,37 +1,56 @@
-"""The check `second_order`: every Hessian-vector product is the derivative of the claimed gradient.
+"""The check `second_order`: what is claimed for the derivative of the claimed gradient is that.
 
-Law: the Hessian times v is the gradient of <v, grad f(x)>, since the Hessian is symmetric.
+Laws: the Hessian times v is the gradient of <v, grad f(x)>, since the Hessian is symmetric (`hvp=`); and
+where a framework differentiates a hand-written backward again, as torch does for `create_graph=True` and
+JAX for every gradient of a gradient, what it gets is the derivative of that backward, by the
+inputs and by the cotangent. It is not where the backward uses an intermediate that was kept as a constant,
+leaves the framework, or stops the gradient: nothing raises, and a gradient penalty is wrong.
+
+Both are judged as any gradient is, by all oracles, with the backward for the forward.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from gradcheck import trees
 from gradcheck.checks.behaviour import DOES_NOT_APPLY, does_not_apply, undecided
 from gradcheck.checks.check import Bench, Examination
-from gradcheck.checks.gradient import GradientCheck
-from gradcheck.checks.running import like
+from gradcheck.checks.gradient import GradientCheck, output_size
+from gradcheck.checks.running import copied, like
 from gradcheck.checks.tally import Tally
-from gradcheck.errors import BackwardError
-from gradcheck.rules import Point, Rule, claim_at
+from gradcheck.complex_parts import holds_complex
+from gradcheck.errors import Abstention, BackwardError
+from gradcheck.resolution import natural_scale
+from gradcheck.rules import Claim, Point, Rule, claim_at
 from gradcheck.verdicts import Profile, Verdict
 
 __all__ = ["SecondOrderCheck"]
 
-ONE_HOT_SHARE = 0.5
-"""Draws of a direction of which all entries but one are zero: a column of the Hessian by itself."""
+ONE_HOT_SHARE = 0.125
+"""Draws of a direction of which all entries but one are zero: a column of the Hessian by itself. Few, since
+zeros beside a single 1 are what the bound of torch's autodiff leaves undecided."""
+
+CAUSES = {
+    "torch_function": "save_for_backward keeps the graph of inputs and outputs alone: any other intermediate "
+    "is a constant to the second derivative; recompute it, or mark the backward with @once_differentiable",
+    "jax_rule": "what the backward stops, or takes from outside its residuals, is a constant to the second "
+    "derivative",
+}
+"""What a wrong second derivative suggests, by the adapter of the rule."""
 
 
 class SecondOrderCheck(GradientCheck):
-    """Every Hessian-vector product is the derivative of the claimed gradient, by every oracle."""
+    """What is claimed for the derivative of the claimed gradient is that, by every oracle."""
 
     name = "second_order"
     share = 0.25
 
     def examine(self, rule: Rule, point: Point, bench: Bench) -> Examination:
-        """Compare the products with all oracles at one point, in a direction drawn at random."""
+        """Compare the derivative of the backward with all oracles, in a direction drawn at random."""
         second = rule.second_order
         if second is None:
             return does_not_apply("no Hessian-vector product is declared (hvp=)")
@@ -42,15 +61,55 @@ class SecondOrderCheck(GradientCheck):
         claimed = [variable for variable in claim.variables if variable.claimed is not None]
         if not all(variable.comparable for variable in claimed):
             return undecided("a gradient has not the shape of its input")
-        gradients = second.primal(point.copy().inputs)
-        direction = like(gradients, lambda leaf: _direction(leaf, bench.rng))
-        return super().examine(second, Point(point.inputs, direction, point.label), bench)
+        if holds_complex((claim.point.inputs, claim.output)):
+            return does_not_apply("second derivatives by complex numbers are not examined")
+        inputs = point.inputs
+        if len(second.input_names) > len(inputs):
+            inputs = (*inputs, claim.point.cotangent)
+        try:
+            gradients = second.primal(copied(inputs))
+            direction = like(gradients, lambda leaf: _direction(leaf, bench.rng))
+            own = Point(inputs, direction, point.label)
+            found = self.compared(second, own, bench, _size_of_gradients(claim, direction))
+        except Abstention as abstention:
+            return does_not_apply(str(abstention))
+        return replace(found, findings=tuple(_with_cause(item, rule) for item in found.findings))
+
+    def when_backward_raises(self, error: BackwardError) -> Examination:
+        """Say that there is no second derivative, where the framework says so; else fail."""
+        if isinstance(error.__cause__, Abstention):
+            return does_not_apply(str(error.__cause__))
+        return super().when_backward_raises(error)
 
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
-        """Pass as the check `gradient` does, or where no product is declared."""
+        """Pass as the check `gradient` does, or where no second derivative is offered."""
         if not tally.applies:
             return Verdict.PASS, DOES_NOT_APPLY + tally.inapplicable.most_common(1)[0][0]
         return super().conclude(tally, profile)
+
+
+def _size_of_gradients(claim: Claim, direction: Any) -> float:
+    """Return what |direction * gradient| may count for by the rule's own output.
+
+    The gradient of a saturated sigmoid is zero because 1 - y was rounded, and so is its derivative: a
+    gradient is no better known than to a rounding of |output| / |input|.
+    """
+    size = output_size(claim).contraction
+    parts = trees.leaves(direction)
+    variables = claim.variables
+    if len(parts) != len(variables):  # a product has directions for the claimed gradients alone
+        variables = tuple(item for item in variables if item.claimed is not None)
+    pairs = zip([item.value for item in variables], parts, strict=True)
+    with np.errstate(all="ignore"):
+        total = sum(
+            float(np.sum(np.abs(v) * natural_scale(value, size))) for value, (_, v) in pairs
+        )
+    return total if np.isfinite(total) else 0.0
+
+
+def _with_cause(finding: Any, rule: Rule) -> Any:
+    cause = CAUSES.get(rule.kind)
+    return replace(finding, message=f"{finding.message}\n    {cause}") if cause else finding
 
 
 def _direction(leaf: Any, rng: np.random.Generator) -> Any:

@@ -1,15 +1,25 @@
 """The check `shapes`: every gradient has the dimensions of its input.
 
 Law: for a scalar loss E and an input x, dE/dx has the shape of x; and the output has the shape that the
-rule's contract gives it.
+rule's contract gives it. Broadcast axes and dimensions of size 1 are among the points; and each named
+dimension becomes 0 in turn, as in the last batch of a data set that divides evenly.
+
+A backward that cannot take an empty array, where the forward does, is a note; and so is one that gives
+anything but zeros where the output has no entry.
 """
 
 from __future__ import annotations
 
-from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
+import warnings
+from typing import Any
+
+import numpy as np
+
+from gradcheck import trees
+from gradcheck.checks.check import Bench, Examination, Finding, backward_raised, strictly
 from gradcheck.checks.tally import Tally
 from gradcheck.diagnosis import explain_shape
-from gradcheck.errors import BackwardError, ShapeError
+from gradcheck.errors import BackwardError, GradcheckError, ShapeError
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 from gradcheck.verdicts import Profile, Verdict
 
@@ -34,22 +44,55 @@ class ShapesCheck:
             if variable.claimed is not None and not variable.comparable
         ]
         findings += self._contract_findings(rule, claim)
-        notes = tuple(
+        notes = [
             f"the gradient of {variable.path} holds no real numbers ({variable.claimed.dtype})"
             for variable in claim.variables
             if variable.claimed is not None and variable.claimed.dtype.kind in "biu"
-        )
+        ]
+        if not findings:
+            findings, risks = self._at_size_zero(rule, point, bench)
+            findings += strictly(self.name, rule, risks)
+            notes += risks
         compared = any(variable.claimed is not None for variable in claim.variables)
         found = Verdict.PASS if compared else Verdict.INCONCLUSIVE
         verdict = Verdict.FAIL if findings else found
         reasons = () if compared else (NOTHING_CLAIMED,)
-        return Examination(verdict, tuple(findings), notes=notes, reasons=reasons)
+        return Examination(verdict, tuple(findings), notes=tuple(notes), reasons=reasons)
 
     def conclude(self, tally: Tally, profile: Profile) -> tuple[Verdict, str]:
         """Pass if any gradient was claimed, and so compared."""
         if tally.points > tally.reasons[NOTHING_CLAIMED]:
             return Verdict.PASS, ""
         return Verdict.INCONCLUSIVE, NOTHING_CLAIMED
+
+    def _at_size_zero(
+        self, rule: Rule, point: Point, bench: Bench
+    ) -> tuple[list[Finding], list[str]]:
+        """Examine the rule with one dimension of size 0: return what is wrong, and what is risky."""
+        emptied = emptied_inputs(rule, point, bench.rng)
+        if emptied is None:
+            return [], []
+        name, inputs = emptied
+        try:
+            with warnings.catch_warnings():  # NumPy warns of the mean of nothing
+                warnings.simplefilter("ignore")
+                claim = claim_at(rule, Point(inputs))
+        except BackwardError:
+            return [], [f"the backward raises for {name} = 0, where the forward runs"]
+        except GradcheckError:  # the forward may well need one entry
+            return [], []
+        findings = [
+            shape_finding(rule, self.name, claim, variable)
+            for variable in claim.variables
+            if variable.claimed is not None and not variable.comparable
+        ]
+        nothing = all(np.size(leaf) == 0 for _, leaf in trees.leaves(claim.output))
+        notes = [
+            f"the gradient of {variable.path} is not zero for {name} = 0, where the output is empty"
+            for variable in claim.variables
+            if nothing and variable.claimed is not None and np.any(variable.claimed != 0)
+        ]
+        return findings, notes
 
     def _contract_findings(self, rule: Rule, claim: Claim) -> list[Finding]:
         if rule.contract is None:
@@ -60,6 +103,39 @@ class ShapesCheck:
             message = f"{rule.name}: {error}"
             return [Finding(self.name, "", None, error.actual, error.expected, "", "", message)]
         return []
+
+
+def emptied_inputs(
+    rule: Rule, point: Point, rng: np.random.Generator
+) -> tuple[str, tuple[Any, ...]] | None:
+    """Return the inputs of a point with one named dimension of size 0, and the name; None if none can be.
+
+    Points of different sizes take different names, so that each has its turn; the same point takes
+    the same.
+    """
+    contract = rule.contract
+    if contract is None or not contract.problem.names:
+        return None
+    sizes = contract.bind(point.inputs)
+    name = contract.problem.names[sum(sizes.values()) % len(contract.problem.names)]
+    sizes[name] = 0
+
+    def emptied(path: str, value: Any) -> Any:
+        shape = contract.domains[path].shape
+        if shape is None or name not in shape.names:
+            return value
+        return contract.domains[path].sample(rng, sizes)
+
+    try:
+        inputs = tuple(
+            trees.rebuild(
+                value, [emptied(path, leaf) for path, leaf in trees.leaves(value, parameter)]
+            )
+            for parameter, value in zip(rule.input_names, point.copy().inputs, strict=True)
+        )
+        return (name, inputs) if contract.contains(inputs) is None else None
+    except (GradcheckError, ShapeError, ValueError):  # no size 0: a size below it, no label left
+        return None
 
 
 NOTHING_CLAIMED = "the rule claims no gradient for any input"

@@ -21,7 +21,7 @@ from gradcheck.errors import Abstention
 from gradcheck.oracles.exact import Side
 from gradcheck.programs.differentiation import pullback_of
 from gradcheck.programs.inlining import inline_custom_rules
-from gradcheck.programs.jax_tracing import trace_with_jax, variables_of
+from gradcheck.programs.jax_tracing import architecture_of, trace_with_jax, variables_of
 from gradcheck.programs.tracing import Trace, validated_trace
 from gradcheck.rules import Claim, Rule, by_leaf
 
@@ -155,8 +155,8 @@ class Programs:
         return found
 
     def _find(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:
-        key = _architecture(claim)
         arguments = (claim.point.inputs, claim.point.cotangent)
+        key = architecture_of(arguments)
         kept = self._kept.get(key, [])
         given_up = len(kept) >= MOST_VAIN_TRACES and all(
             not traced.with_backward for traced in kept[-MOST_VAIN_TRACES:]
@@ -193,23 +193,6 @@ class Programs:
 def _holds(traced: Traced, arguments: tuple[Any, Any]) -> bool:
     assert traced.trace is not None
     return traced.trace.holds_at(arguments if traced.with_backward else arguments[0])
-
-
-def _architecture(claim: Claim) -> Any:
-    leaves = trees.leaves((claim.point.inputs, claim.point.cotangent))
-    return tuple(
-        (path, value.shape, str(value.dtype))
-        if trees.is_variable(value)
-        else (path, _exactly(value))
-        for path, value in leaves
-    )
-
-
-def _exactly(value: Any) -> Any:
-    """Return what tells a constant from others; the repr of a long array leaves entries out."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biu":
-        return value.shape, str(value.dtype), value.tobytes()
-    return repr(value)
 
 
 def _trace(rule: Rule, claim: Claim, rng: np.random.Generator) -> Traced:

@@ -38,7 +38,7 @@ def test_float64_out_for_float32_in_is_a_note_and_fails_a_strict_rule():
         return (2 * g * x).astype(np.float64)
 
     (note,) = assert_passes(square(wide), "dtype").tally.notes
-    assert note == "the gradient of x is in float64 where all inputs are in float32"
+    assert note == "a gradient is in float64 where the output and all inputs are in float32"
     assert "is in float64 where" in message_of(square(wide, strict=True), "dtype")
 
 

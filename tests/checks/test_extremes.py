@@ -69,7 +69,7 @@ def by_a_square(g, x):
     ("faulty", "words"),
     [
         (rule(sigmoid, by_the_exponential), ["overflows", "true     0.0"]),
-        (rule(norm, by_the_unit_vector), ["0 / 0 or 0 * inf", "= 0.0", "is nan"]),
+        (rule(norm, by_the_unit_vector), ["0 / 0 or 0 * inf", "is nan", "from -1 to 1, a kink"]),
         (rule(lambda x: np.maximum(x, 0), mask_of_infinity), ["0 / 0 or 0 * inf", "is nan"]),
         (rule(lambda x: np.exp(-x), by_a_square), ["where the true one is finite"]),
     ],

@@ -54,7 +54,14 @@ def by_setting_the_shape(g, x):
     ("backward", "words"),
     [
         (in_order_of_memory, ["depends on the memory layout", "in Fortran order", "contiguous  "]),
-        (from_the_raw_buffer, ["rows"]),
+        (
+            from_the_raw_buffer,
+            [
+                "depends on the memory layout",
+                "non-contiguous (every other entry)",
+                "contiguous      2.0",
+            ],
+        ),
         (by_setting_the_shape, ["backward raised", "and takes contiguous arrays (here"]),
     ],
 )

@@ -79,6 +79,102 @@ def test_writing_into_what_is_the_callers_fails(rule, words):
     assert "a caller who uses the array again gets a wrong number" in message
 
 
+class Dense:
+    """x w with its parameter inside, which a wrong one updates by itself."""
+
+    def __init__(self):
+        self.w = np.ones((2, 3))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w
+
+    def backward(self, dout):
+        self.dw = self.x.T @ dout
+        return dout @ self.w.T
+
+
+class UpdatesItself(Dense):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.w -= 0.1 * self.dw
+        return dx
+
+
+class NormalisesItself(Dense):
+    def forward(self, x):
+        out = super().forward(x)
+        self.w /= 2
+        return out
+
+    def backward(self, dout):
+        self.dw = self.x.T @ dout
+        return dout @ (2 * self.w).T
+
+
+def test_parameters_inside_a_layer_object_are_watched():
+    def declared(make):
+        return gradcheck.layer(make, params=["w"], grads={"w": "dw"}, x="N 2", name="dense")
+
+    assert_passes(declared(Dense), "purity")
+    assert "dense: the backward writes into w [2, 3]" in message_of(
+        declared(UpdatesItself), "purity"
+    )
+    assert "dense: the forward writes into w [2, 3]" in message_of(
+        declared(NormalisesItself), "purity"
+    )
+
+
+def torch_double(forward, backward):
+    torch = pytest.importorskip("torch")
+
+    class Double(torch.autograd.Function):
+        pass
+
+    Double.forward, Double.backward = staticmethod(forward), staticmethod(backward)
+    return gradcheck.torch_function(Double, x="N")
+
+
+def twice(ctx, x):
+    ctx.save_for_backward(x)
+    return 2 * x
+
+
+def in_place_undeclared(ctx, x):
+    out = 2 * x
+    x.zero_()
+    return out
+
+
+def in_place_declared(ctx, x):
+    ctx.mark_dirty(x)
+    return x.mul_(2)
+
+
+def into_the_saved_input(ctx, g):
+    (x,) = ctx.saved_tensors
+    x.zero_()
+    return 2 * g
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "words"),
+    [
+        (twice, lambda ctx, g: g.mul_(2), "the backward writes into the cotangent ["),
+        (twice, into_the_saved_input, "the backward writes into x ["),
+        (in_place_undeclared, lambda ctx, g: 2 * g, "the forward writes into x ["),
+    ],
+    ids=["cotangent", "saved input", "input"],
+)
+def test_a_torch_function_that_writes_into_what_is_not_its_own_fails(forward, backward, words):
+    assert words in message_of(torch_double(forward, backward), "purity")
+
+
+@pytest.mark.parametrize("forward", [twice, in_place_declared])
+def test_a_torch_function_that_declares_what_it_writes_into_passes(forward):
+    assert_passes(torch_double(forward, lambda ctx, g: 2 * g), "purity")
+
+
 def test_arrays_of_jax_cannot_be_changed():
     jax = pytest.importorskip("jax")
     assert_does_not_apply(gradcheck.jax_rule(jax.nn.relu, x="N"), "purity", "cannot be changed")

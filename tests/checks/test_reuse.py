@@ -34,6 +34,11 @@ def used_up(dout, cache):
     return 2 * dout * x
 
 
+def doubled(dout, cache):
+    cache[0] = 2 * cache[0]  # twice the gradient at the second time, four times at the third
+    return dout * cache[0]
+
+
 def popping(dout, cache):
     return 2 * dout * cache.pop()
 
@@ -59,9 +64,10 @@ def test_state_that_is_keyed_by_the_call_passes():
          ["when the forward has run at other inputs before the backward", "state that all calls share"]),
         (square(workspace()), ["changes after it was handed out", "return a copy"]),
         (square(used_up), ["when the backward is run twice", "changes what the forward kept for it"]),
+        (square(doubled), ["when the backward is run twice", "changes what the forward kept for it"]),
         (square(popping), ["backward raised IndexError", "and runs by itself"]),
     ],
-    ids=["shared state", "workspace", "used-up cache", "popped cache"],
+    ids=["shared state", "workspace", "used-up cache", "doubled cache", "popped cache"],
 )  # fmt: skip
 def test_state_that_outlives_its_call_fails(rule, words):
     message = message_of(rule, "reuse")

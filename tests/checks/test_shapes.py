@@ -1,0 +1,91 @@
+"""The check `shapes`: gradients of another shape than their input, at sizes 1 and 0 and on broadcast axes."""
+
+import numpy as np
+import pytest
+
+import gradcheck
+from tests.checks.battery import assert_passes, message_of
+
+
+def add(backward, **options):
+    """x + b, where b may have one row for all."""
+    options = {"x": "N D", "b": "#N D", **options}
+    return gradcheck.vjp(lambda x, b: x + b, backward, name="add", **options)
+
+
+def summed_to(shape, g):
+    axes = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] != 1)
+    return g.sum(axis=axes, keepdims=True) if axes else g
+
+
+def right(g, x, b):
+    return g, summed_to(b.shape, g)
+
+
+def test_a_gradient_that_is_summed_over_broadcast_axes_passes_at_every_size():
+    assert not assert_passes(add(right), "shapes").tally.notes
+
+
+def not_reduced(g, x, b):
+    return g, g
+
+
+def squeezed(g, x, b):
+    return g.squeeze(), summed_to(b.shape, g)
+
+
+def one_row_for_none(g, x, b):
+    return (g if len(g) else np.zeros((1, *g.shape[1:]))), summed_to(b.shape, g)
+
+
+@pytest.mark.parametrize(
+    ("backward", "words"),
+    [
+        (not_reduced, "the gradient of b has shape (2, 1), b has (1, 1)"),
+        (squeezed, "the gradient of x has shape (), x has (1, 1)"),
+        (one_row_for_none, "the gradient of x has shape (1, 1), x has (0, 1)"),
+    ],
+    ids=["broadcast axis not reduced", "axes of size 1 squeezed", "one row for an empty batch"],
+)
+def test_a_gradient_of_another_shape_fails(backward, words):
+    assert words in message_of(add(backward), "shapes")
+
+
+def scale(backward, **options):
+    return gradcheck.vjp(lambda x: 2 * x, backward, x="N D", name="scale", **options)
+
+
+def by_rows(g, x):
+    return 2 * g.reshape(len(g), -1)
+
+
+def bias(backward, **options):
+    return gradcheck.vjp(lambda x, b: x + b, backward, x="N D", b="D", name="bias", **options)
+
+
+def by_the_mean(g, x, b):
+    return g, g.mean(axis=0) * len(g)
+
+
+def test_a_crash_on_an_empty_array_is_a_note_and_fails_a_strict_rule():
+    words = "the backward raises for N = 0, where the forward runs"
+    assert words in assert_passes(scale(by_rows), "shapes").tally.notes
+    assert words in message_of(scale(by_rows, strict=True), "shapes")
+
+
+def test_what_is_not_zero_where_there_is_no_output_is_a_note_and_fails_a_strict_rule():
+    words = "the gradient of b is not zero for N = 0, where the output is empty"
+    assert words in assert_passes(bias(by_the_mean), "shapes").tally.notes
+    assert words in message_of(bias(by_the_mean, strict=True), "shapes")
+
+
+def test_a_forward_that_needs_an_entry_is_left_alone():
+    def forward(x):
+        return x - x.max(axis=0)
+
+    def backward(g, x):
+        assert len(x)
+        return g - (x == x.max(axis=0)) * g.sum(axis=0)
+
+    rule = gradcheck.vjp(forward, backward, x="N", strict=True)
+    assert_passes(rule, "shapes")
