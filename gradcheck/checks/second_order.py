@@ -18,7 +18,7 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.checks.behaviour import DOES_NOT_APPLY, does_not_apply, undecided
-from gradcheck.checks.check import Bench, Examination
+from gradcheck.checks.check import Bench, Examination, Finding
 from gradcheck.checks.gradient import GradientCheck, output_size
 from gradcheck.checks.running import copied, like
 from gradcheck.checks.tally import Tally
@@ -107,7 +107,8 @@ def _size_of_gradients(claim: Claim, direction: Any) -> float:
     return total if np.isfinite(total) else 0.0
 
 
-def _with_cause(finding: Any, rule: Rule) -> Any:
+def _with_cause(finding: Finding, rule: Rule) -> Finding:
+    """Add what a wrong second derivative suggests."""
     cause = CAUSES.get(rule.kind)
     return replace(finding, message=f"{finding.message}\n    {cause}") if cause else finding
 

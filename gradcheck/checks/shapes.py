@@ -5,7 +5,7 @@ rule's contract gives it. Broadcast axes and dimensions of size 1 are among the 
 dimension becomes 0 in turn, as in the last batch of a data set that divides evenly.
 
 A backward that cannot take an empty array, where the forward does, is a note; and so is one that gives
-anything but zeros where the output has no entry.
+anything but zeros where the output has no entry, or an empty array of another shape than the input's.
 """
 
 from __future__ import annotations
@@ -81,16 +81,22 @@ class ShapesCheck:
             return [], [f"the backward raises for {name} = 0, where the forward runs"]
         except GradcheckError:  # the forward may well need one entry
             return [], []
-        findings = [
-            shape_finding(rule, self.name, claim, variable)
+        misshapen = [
+            (shape_finding(rule, self.name, claim, variable), variable.value.size or claimed.size)
             for variable in claim.variables
-            if variable.claimed is not None and not variable.comparable
+            if (claimed := variable.claimed) is not None and not variable.comparable
         ]
+        findings = [finding for finding, entries in misshapen if entries]
         nothing = all(np.size(leaf) == 0 for _, leaf in trees.leaves(claim.output))
         notes = [
             f"the gradient of {variable.path} is not zero for {name} = 0, where the output is empty"
             for variable in claim.variables
             if nothing and variable.claimed is not None and np.any(variable.claimed != 0)
+        ]
+        notes += [
+            f"for {name} = 0 the gradient of {finding.input} is empty, and of another shape"
+            for finding, entries in misshapen
+            if not entries
         ]
         return findings, notes
 

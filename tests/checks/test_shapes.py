@@ -73,6 +73,15 @@ def test_a_crash_on_an_empty_array_is_a_note_and_fails_a_strict_rule():
     assert words in message_of(scale(by_rows, strict=True), "shapes")
 
 
+def test_an_empty_gradient_of_another_shape_is_a_note_and_fails_a_strict_rule():
+    def row_by_row(g, _):
+        return np.array([2 * row for row in g])
+
+    words = "for N = 0 the gradient of x is empty, and of another shape"
+    assert words in assert_passes(scale(row_by_row), "shapes").tally.notes
+    assert words in message_of(scale(row_by_row, strict=True), "shapes")
+
+
 def test_what_is_not_zero_where_there_is_no_output_is_a_note_and_fails_a_strict_rule():
     words = "the gradient of b is not zero for N = 0, where the output is empty"
     assert words in assert_passes(bias(by_the_mean), "shapes").tally.notes
