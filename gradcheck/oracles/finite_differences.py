@@ -211,7 +211,7 @@ class _Test:
         if not self.line.refutes(derivative, claimed, along):
             self.reasons.append(TOO_NARROW)
             return False
-        if self.line.has_room_for(derivative, claimed, along):
+        if self.line.excuses(derivative, claimed, along):
             self.reasons.append(CANCELLED_KINKS)
             return False
         return True

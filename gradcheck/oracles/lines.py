@@ -17,7 +17,7 @@ from gradcheck.oracles.directions import step_scale
 from gradcheck.oracles.precision import coarsest_epsilon, epsilon_of, in_float64, is_low
 from gradcheck.oracles.refutation import Refutation
 from gradcheck.resolution import EPSILON
-from gradcheck.rules import Claim, Rule
+from gradcheck.rules import Claim, Rule, claim_at
 
 __all__ = ["Line", "typical_size"]
 
@@ -160,8 +160,8 @@ class Line:
         )
         return refutation.holds(found, claimed)
 
-    def has_room_for(self, found: Derivative, claimed: float, direction: Array) -> bool:
-        """Whether kinks of single outputs, which cancel in `found`, leave room for `claimed`."""
+    def excuses(self, found: Derivative, claimed: float, direction: Array) -> bool:
+        """Whether `claimed` takes subgradients of outputs whose kinks cancel in `found`."""
         low, high = found.interval
         error = max(low - claimed, claimed - high)
         if not 0 < error < np.inf:
@@ -171,7 +171,30 @@ class Line:
         if not start < -WIDER * t < WIDER * t < stop:
             return False
         gap = cancelled_gap(lambda t: np.concatenate(self._changes_at(t, direction)), t)
-        return gap >= GAP_FOR_ERROR * error
+        if not gap >= GAP_FOR_ERROR * error:
+            return False
+        pairs = zip(self._changes_at(t, direction), self._changes_at(-t, direction), strict=True)
+        bends = [right + left for right, left in pairs]
+        return all(self._allows_where([sign * b > 0 for b in bends], direction) for sign in (1, -1))
+
+    def _allows_where(self, chosen: Sequence[NDArray[Any]], direction: Array) -> bool:
+        """Whether the rule is right along `direction` for the cotangent of the chosen outputs alone.
+
+        Where their kinks all bend to one side, none cancels another.
+        """
+        weights = [
+            np.where(mask.reshape(u.shape), u, 0).astype(u.dtype)
+            for mask, u in zip(chosen, self.cotangent, strict=True)
+        ]
+        point = (self.wide or self.claim).point
+        part = replace(point, cotangent=trees.rebuild(point.cotangent, weights))
+        try:
+            line = Line(self.rule, claim_at(self.rule, part), self.rng)
+        except (Abstention, RuleError):
+            return True
+        found, claimed = line.derivative(direction), float(line.claimed @ direction)
+        self.evaluations += line.evaluations
+        return found.allows(claimed) or not line.refutes(found, claimed, direction)
 
     def value_at(self, t: complex, direction: Array) -> Any:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""

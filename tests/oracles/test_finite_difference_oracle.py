@@ -132,15 +132,29 @@ def test_ties_of_several_outputs_that_cancel_are_no_error_of_a_backward_that_tak
             assert wrong_entries(pooled(take), x, cotangent) == []
 
 
-@pytest.mark.parametrize(("error", "wrong"), [(1e-6, [3]), (1e-3, [3]), (30.0, [0, 1, 2, 3])])
-def test_beside_ties_that_cancel_a_wrong_claim_is_found(error, wrong):
-    """The ties leave room for 0 to 7 at x[0], -7 to 7 at x[1] and -6 to 1 at x[2]; x[3] has none."""
+@pytest.mark.parametrize("error", [1e-6, 1e-3, 1.0])
+def test_beside_ties_that_cancel_a_wrong_claim_is_found(error):
+    """Only 0 to 7 is a subgradient of the first maximum by x[1], and -7 to 0 of the second by x[2]."""
 
     def vjp(dout, x):
-        return pooled(lambda place: False).vjp((x,))[1](dout)[0] + np.array([error] * 4)
+        return pooled(lambda place: False).vjp((x,))[1](dout)[0] * (1 + error)
 
     rule = gradcheck.vjp(lambda x: np.maximum(x[:-1], x[1:]), vjp, x="N+1")
-    assert wrong_entries(rule, TIES, np.array([7.0, -7.0, 1.0])) == wrong
+    assert wrong_entries(rule, TIES, np.array([7.0, -7.0, 1.0])) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("at_zero", "wrong"), [(0.0, []), (0.5, []), (1.0, []), (1.05, [0]), (-1e-6, [0])]
+)
+def test_a_kink_that_many_outputs_share_is_held_to_the_slopes_of_its_sides(at_zero, wrong):
+    """The outputs bend to both sides, by 3, -2 and -1/2, and together by 1/2."""
+    weights = np.array([[3.0, -2.0, -0.5], [1.0, 1.0, 1.0]])
+
+    def vjp(dout, x):
+        return (dout @ weights.T) * np.where(x == 0, at_zero, x > 0)
+
+    rule = gradcheck.vjp(lambda x: np.maximum(x, 0) @ weights, vjp, x="2")
+    assert wrong_entries(rule, np.array([0.0, 1.0]), np.ones(3)) == wrong
 
 
 def test_curvature_of_outputs_that_cancels_is_no_excuse():
