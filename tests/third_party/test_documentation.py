@@ -23,6 +23,8 @@ def test_the_page_has_a_row_for_each_module_and_their_sum():
 @pytest.mark.parametrize(("library", "rules", "right", "wrong"), ROWS)
 def test_the_page_counts_the_rules_of_each_library(library, rules, right, wrong):
     module = importlib.import_module(f"tests.third_party.test_{library.replace('-', '_')}")
+    if not hasattr(module, "pytestmark"):  # pytest keeps what it imported up to the skip
+        pytest.skip(f"{library} is not installed (see docs/third-party.md)")
     failures = [rule.expected_failures for rule in vars(module).values() if isinstance(rule, Rule)]
     known = sum(map(bool, failures))
     assert [len(failures), len(failures) - known, known] == [
