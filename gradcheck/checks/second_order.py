@@ -26,7 +26,7 @@ from gradcheck.complex_parts import holds_complex
 from gradcheck.errors import Abstention, BackwardError
 from gradcheck.resolution import natural_scale
 from gradcheck.rules import Claim, Point, Rule, claim_at
-from gradcheck.verdicts import Profile, Verdict
+from gradcheck.verdicts import Decision, Judgement, Profile, Verdict
 
 __all__ = ["SecondOrderCheck"]
 
@@ -73,7 +73,14 @@ class SecondOrderCheck(GradientCheck):
             found = self.compared(second, own, bench, _size_of_gradients(claim, direction))
         except Abstention as abstention:
             return does_not_apply(str(abstention))
-        return replace(found, findings=tuple(_with_cause(item, rule) for item in found.findings))
+        shown = [
+            _with_cause(item, rule)
+            for item in found.findings
+            if item.index is None or _shows(found.judgements[item.input], bench.profile.power)
+        ]
+        if found.findings and not shown:
+            return undecided("digits that the gradient keeps are lost in its derivative")
+        return replace(found, findings=tuple(shown))
 
     def when_backward_raises(self, error: BackwardError) -> Examination:
         """Say that there is no second derivative, where the framework says so; else fail."""
@@ -92,7 +99,8 @@ def _size_of_gradients(claim: Claim, direction: Any) -> float:
     """Return what |direction * gradient| may count for by the rule's own output.
 
     The gradient of a saturated sigmoid is zero because 1 - y was rounded, and so is its derivative: a
-    gradient is no better known than to a rounding of |output| / |input|.
+    gradient is no better known than to a rounding of |output| / |input|, or of |output| where it changes
+    within a unit of a large input, as that of softmax does.
     """
     size = output_size(claim).contraction
     parts = trees.leaves(direction)
@@ -102,9 +110,22 @@ def _size_of_gradients(claim: Claim, direction: Any) -> float:
     pairs = zip([item.value for item in variables], parts, strict=True)
     with np.errstate(all="ignore"):
         total = sum(
-            float(np.sum(np.abs(v) * natural_scale(value, size))) for value, (_, v) in pairs
+            float(np.sum(np.abs(v) * np.maximum(natural_scale(value, size), size)))
+            for value, (_, v) in pairs
         )
     return total if np.isfinite(total) else 0.0
+
+
+def _shows(judgement: Judgement, power: float) -> bool:
+    """Say whether a wrong entry is off by more than the profile asks to see.
+
+    A backward that subtracts, such as that of softmax, is differentiated by subtracting once more: it
+    loses twice the digits, and is no other function. A fault of second order drops whole terms.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs(judgement.claimed - judgement.true)
+        small = error <= power * judgement.scale
+    return bool(np.any((judgement.decisions == Decision.WRONG) & ~small))
 
 
 def _with_cause(finding: Finding, rule: Rule) -> Finding:

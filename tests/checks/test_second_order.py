@@ -68,6 +68,20 @@ def test_a_backward_that_torch_differentiates_wrongly_fails(backward, keep, wron
     assert "@once_differentiable" in message
 
 
+SATURATED = {
+    "1 - y is 0": ([328.2], [1.0]),
+    "1 - y has eight digits": ([20.0, -20.0], [1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("name", SATURATED)
+def test_digits_that_a_saturated_output_has_lost_are_no_failure(name):
+    x, cotangent = map(np.array, SATURATED[name])
+    point = gradcheck.Point((x,), cotangent)
+    report = gradcheck.verify_at(torch_sigmoid(by_the_output), point, checks=["second_order"])
+    assert report.verdict != "fail", str(report)
+
+
 def test_a_backward_that_is_marked_offers_no_second_order():
     rule = torch_sigmoid(by_the_intermediate, keep=an_intermediate, once=True)
     assert_does_not_apply(rule, "second_order", "once_differentiable")
