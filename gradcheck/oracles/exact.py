@@ -203,12 +203,15 @@ def _prove(
         for side in (side_a, side_b)
     ]
     draws, redraws, risk, degree = 0, 0, 0.0, 0
+    independent: set[int] = set()
     while True:
         cell: list[Decision] = []
         try:
             ours, theirs = _evaluate_both(sides, arithmetic, point_inputs, rng, cell)
         except Redraw as redraw:
             redraws += 1
+            if redraw.radicand is not None:
+                independent.add(redraw.radicand)
             if redraws > MOST_REDRAWS:
                 raise Abstention(f"after {redraws} draws still {redraw}") from None
             continue
@@ -225,7 +228,12 @@ def _prove(
             raise Abstention(
                 f"the degree bound {degree} is too near to the prime to tell functions apart"
             )
-        if risk**draws < PROBABILITY:
+        if not independent.issuperset(arithmetic.draw.radicands.values()):
+            # A radicand that is a square wherever the earlier ones are has a root among them, such as
+            # x of x², of which nobody knows the sign: the canonical one agrees with x in half of all draws.
+            if draws >= MOST_DRAWS:
+                raise Abstention("a square root can be drawn, of which the sign is not known")
+        elif risk**draws < PROBABILITY:
             names = arithmetic.draw.names
             unknown = names if arithmetic.uninterpreted else set(names) - {*INTERPRETED}
             return Certificate(

@@ -57,7 +57,7 @@ class Exact:
     def __init__(self, programs: Programs) -> None:
         self.programs = programs
         self._numbers = count()
-        self._cells: WeakKeyDictionary[Traced, _Cells] = WeakKeyDictionary()
+        self._cells: WeakKeyDictionary[Traced, dict[tuple[str, ...], _Cells]] = WeakKeyDictionary()
 
     def examine(self, rule: Rule, claim: Claim, rng: np.random.Generator) -> Evidence:
         """Return whether all the gradients are proven on the cell of the claim's point.
@@ -100,9 +100,10 @@ class Exact:
         branches += written_decisions(of_true, of_claimed)
         if not traced.random:
             _require_same_run(claim, dict(zip(paths, claimed, strict=True)))
-        if traced not in self._cells:
-            self._cells[traced] = _Cells(next(self._numbers))
-        proof = self._cells[traced].prove(problem, decisions, rng)
+        # What is proven of some gradients says nothing of one that another point claims as well.
+        known = self._cells.setdefault(traced, {})
+        cells = known.setdefault(tuple(paths), _Cells(next(self._numbers)))
+        proof = cells.prove(problem, decisions, rng)
         if proof.differs:
             path = paths[int(proof.differs)]
             reason = f"the claimed gradient of {path} {UNEQUAL}"

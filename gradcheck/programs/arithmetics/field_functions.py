@@ -19,7 +19,6 @@ from gradcheck.programs.arithmetics.modular import P, Q
 from gradcheck.programs.arithmetics.residues import (
     CONSTANT,
     VARIABLE,
-    Redraw,
     Residue,
     degree_of_each,
     of_product,
@@ -134,9 +133,7 @@ class FieldFunctions:
         if x.degree == CONSTANT:
             return self._sqrt_of_constant(x)
         residue = np.where(x.residue < 0, 1, x.residue)
-        if np.any(modular.power(residue, Q, P) > 1):
-            raise Redraw("a radicand is no square at these residues")
-        self.field.draw.radicands.update(int(entry) for entry in residue.reshape(-1) if entry > 1)
+        self.field.draw.require_squares(residue)
         if len(self.field.draw.radicands) > MOST_RADICANDS:
             raise Abstention(
                 f"more than {MOST_RADICANDS} different square roots are beyond the finite field; "

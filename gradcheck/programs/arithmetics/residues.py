@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.programs.arithmetics.modular import Q
+from gradcheck.programs.arithmetics.modular import P, Q, power
 
 __all__ = [
     "CONSTANT",
@@ -36,7 +36,15 @@ NO_RESIDUE = -1
 
 
 class Redraw(Exception):
-    """These residues will not do: a divisor is 0, or a radicand is no square."""
+    """These residues will not do: a divisor is 0, or a radicand is no square.
+
+    Attributes:
+        radicand: the number of the radicand that is no square, in the order of `Draw.radicands`.
+    """
+
+    def __init__(self, reason: str, radicand: int | None = None) -> None:
+        super().__init__(reason)
+        self.radicand = radicand
 
 
 class Degree(NamedTuple):
@@ -92,7 +100,7 @@ class Draw:
     """One choice of random functions, and what the evaluations under it met.
 
     Attributes:
-        radicands: the different residues whose square root was taken.
+        radicands: the different residues whose square root was taken, numbered in that order.
         applied: how many entries each function without algebra, or exp, was applied to.
         highest: the largest degree of its arguments.
         coincidence: the probability that such a function met two different arguments of one residue.
@@ -101,7 +109,7 @@ class Draw:
     roots: list[Array]
     keys: np.random.Generator
     names: dict[str, int] = field(default_factory=dict)
-    radicands: set[int] = field(default_factory=set)
+    radicands: dict[int, int] = field(default_factory=dict)
     applied: Counter[str] = field(default_factory=Counter)
     highest: Counter[str] = field(default_factory=Counter)
     coincidence: float = 0.0
@@ -111,6 +119,20 @@ class Draw:
         if name not in self.names:
             self.names[name] = int(self.keys.integers(2**62))
         return self.names[name]
+
+    def require_squares(self, residue: Array) -> None:
+        """Number the entries as radicands, as far as they are new.
+
+        Raises:
+            Redraw: one is no square.
+        """
+        squares = power(residue, Q, P) <= 1
+        for entry, is_square in zip(residue.reshape(-1), squares.reshape(-1), strict=True):
+            number = self.radicands.get(int(entry), len(self.radicands))
+            if not is_square:
+                raise Redraw("a radicand is no square at these residues", number)
+            if entry > 1:
+                self.radicands[int(entry)] = number
 
     def count(self, name: str, size: int, degree: int, by_both: bool) -> None:
         """Count `size` arguments of a degree, told apart by one residue or by both.
