@@ -93,7 +93,8 @@ def entering(
                 traced = programs.at(rule, claim, rng)
             except (Abstention, GradcheckError):
                 continue
-            approach = _Approach(traced, claim, branches, branch, rng)
+            movable = _movable_arrays(rule, variation, claim.point)
+            approach = _Approach(traced, claim, branches, branch, movable, rng)
             for arrays in approach.crossings():
                 point = _point(rule, variation, claim.point, arrays, f"to enter {branch}")
                 if point is not None:
@@ -105,7 +106,8 @@ def entering(
 class _Approach:
     """The way from one point to a branch, by the programs traced there.
 
-    Points are lists of the floating arrays of the inputs, then of the cotangent.
+    Points are lists of the floating arrays of the inputs, then of the cotangent; `movable` has the
+    numbers of those that may change.
     """
 
     def __init__(
@@ -114,17 +116,20 @@ class _Approach:
         claim: Claim,
         branches: Branches,
         branch: Branch,
+        movable: list[int],
         rng: np.random.Generator,
     ) -> None:
-        self.branches, self.branch, self.rng = branches, branch, rng
+        self.branches, self.branch, self.movable, self.rng = branches, branch, movable, rng
         self.sides = [side for side in traced.sides(claim) if side.program is not None]
         _, self.start = traced.arguments(claim)
         self.left = MOST_EVALUATIONS
 
     def crossings(self) -> Iterator[list[Array]]:
         """Yield points at which the branch is taken: at most one of each kind of move."""
+        if not self.movable:
+            return
         for move in self.moves():
-            for number in self.rng.permutation(len(self.start)):
+            for number in self.rng.permutation(self.movable):
                 moved = list(self.start)
                 moved[number] = _like(self.start[number], move(self.start[number]))
                 if self.takes(moved):
@@ -195,43 +200,55 @@ class _Approach:
             ascent = self.ascent(here, missing)
             if ascent is None:
                 return
-            ways = [_added(here, ascent, factor) for factor in OVERSHOOTS]
+            ways = [self.stepped(here, ascent, factor) for factor in OVERSHOOTS]
             crossing = [way for way in ways if self.takes(way)]
             if crossing:
                 yield from crossing
                 return
             here = max(ways, key=self.margin)
 
-    def ascent(self, here: list[Array], missing: float) -> list[Array] | None:
+    def ascent(self, here: list[Array], missing: float) -> Array | None:
         """Return the shortest step that makes up for what is missing, to first order."""
-        sizes = [array.size for array in here]
-        count = sum(sizes)
-        few = count <= DIRECTIONS
-        directions = np.eye(count) if few else self.rng.standard_normal((DIRECTIONS, count))
-        flat = np.concatenate([np.ravel(np.abs(array)) for array in here])
-        directions = directions * STEP * np.maximum(flat, 1)
-        slopes = np.array(
-            [self.margin(_added(here, _cut(d, here), 1.0)) + missing for d in directions]
+        moving = [here[number] for number in self.movable]
+        sizes = np.concatenate([np.ravel(np.abs(array)) for array in moving])
+        few = sizes.size <= DIRECTIONS
+        directions = (
+            np.eye(sizes.size) if few else self.rng.standard_normal((DIRECTIONS, sizes.size))
         )
+        directions = directions * STEP * np.maximum(sizes, 1)
+        slopes = np.array([self.margin(self.stepped(here, d, 1.0)) + missing for d in directions])
         steepness = float(slopes @ slopes)
         if not np.isfinite(steepness) or not steepness:
             return None
-        return _cut(missing / steepness * (slopes @ directions), here)
+        return np.asarray(missing / steepness * (slopes @ directions))
 
-
-def _cut(flat: Array, like: list[Array]) -> list[Array]:
-    ends = np.cumsum([array.size for array in like])[:-1]
-    parts = np.split(flat, ends)
-    return [part.reshape(array.shape) for part, array in zip(parts, like, strict=True)]
-
-
-def _added(arrays: list[Array], step: list[Array], factor: float) -> list[Array]:
-    return [_like(array, array + factor * own) for array, own in zip(arrays, step, strict=True)]
+    def stepped(self, here: list[Array], step: Array, factor: float) -> list[Array]:
+        """Add a multiple of a step, whose entries are those of the movable arrays in order."""
+        moved, start = list(here), 0
+        for number in self.movable:
+            array = here[number]
+            own = step[start : start + array.size].reshape(array.shape)
+            moved[number], start = _like(array, array + factor * own), start + array.size
+        return moved
 
 
 def _like(array: Array, moved: Array) -> Array:
     with np.errstate(all="ignore"):
         return np.asarray(moved).astype(array.dtype)
+
+
+def _movable_arrays(rule: Rule, variation: Variation, point: Point) -> list[int]:
+    """Number the floating arrays of a point that may change: a scalar has but one cotangent."""
+    movable = variation.movable_paths(point.inputs)
+    leaves = [
+        (path, leaf)
+        for name, tree in zip(rule.input_names, point.inputs, strict=True)
+        for path, leaf in trees.leaves(tree, name)
+    ]
+    free = [path in movable for path, leaf in leaves if trees.is_variable(leaf)]
+    cotangents = sum(trees.is_variable(leaf) for _, leaf in trees.leaves(point.cotangent))
+    free += [not rule.scalar] * cotangents
+    return [number for number, is_free in enumerate(free) if is_free]
 
 
 def _point(

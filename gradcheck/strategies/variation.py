@@ -238,43 +238,43 @@ class Variation:
     def permitted(self, inputs: tuple[Any, ...], moved: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `moved`, or what is nearest to it that the rule takes; None if that cannot be said.
 
-        The rule takes what its contract declares, or what keeps the laws of its own draws.
+        The rule takes what its contract declares, or what keeps the laws of its own draws. What a
+        Hypothesis strategy draws is not moved: only the strategy knows what else it may draw.
 
         Args:
             inputs: inputs that it takes.
             moved: the same with other numbers in the floating arrays.
         """
-        contract = self.rule.contract
-        if contract is not None and self._leaves_a_strategy(inputs, moved):
+        contract, movable = self.rule.contract, self.movable_paths(inputs)
+        pairs = list(zip(self._leaves(inputs), self._leaves(moved), strict=True))
+        changed = [
+            path
+            for (_, path, value), (*_, other) in pairs
+            if trees.is_variable(value) and not np.array_equal(value, other)
+        ]
+        if not movable.issuperset(changed):
             return None
         if contract is not None and contract.contains(moved) is None:
             return moved
-        movable = None if contract is not None else self.variable_paths(inputs)
-        seen = {} if contract is not None else self._seen_arrays()
+        seen = self._seen_arrays()
         result: list[Any] = []
-        for (_, path, value), (_, _, other) in zip(
-            self._leaves(inputs), self._leaves(moved), strict=True
-        ):
-            if not trees.is_variable(value) or np.array_equal(value, other):
+        for (_, path, value), (*_, other) in pairs:
+            if path not in changed:
                 result.append(value)
                 continue
             kept = lawful(np.asarray(other), [*seen.get(path, []), np.asarray(value)])
-            if kept is None or (movable is not None and path not in movable):
+            if kept is None:
                 return None
             result.append(value.__array_namespace__().asarray(kept, dtype=value.dtype))
         whole: tuple[Any, ...] = trees.rebuild(inputs, result)
         return whole if contract is None or contract.contains(whole) is None else None
 
-    def _leaves_a_strategy(self, inputs: tuple[Any, ...], moved: tuple[Any, ...]) -> bool:
-        """Whether an entry that a strategy draws is another: no one can say whether it draws that."""
-        contract = self.rule.contract
-        assert contract is not None
-        drawn = {path for path, domain in contract.domains.items() if domain.strategy is not None}
-        pairs = zip(self._leaves(inputs), self._leaves(moved), strict=True)
-        return any(
-            path in drawn and not np.array_equal(value, other)
-            for (_, path, value), (_, _, other) in pairs
-        )
+    def movable_paths(self, inputs: tuple[Any, ...]) -> set[str]:
+        """Name the arrays of `inputs` whose numbers may be moved, as far as the rule says so."""
+        if self.rule.contract is not None:
+            domains = self.rule.contract.domains
+            return {path for path, domain in domains.items() if domain.strategy is None}
+        return set() if self.rule.points is not None else set(self.variable_paths(inputs))
 
     def _leaves(self, inputs: tuple[Any, ...]) -> list[tuple[str, str, Any]]:
         """List the leaves of the inputs with the name of their input and their path."""

@@ -47,7 +47,7 @@ def test_a_matrix_product_of_the_largest_residues_does_not_overflow():
     assert modular.matmul(a, a.T, P)[0, 0] == 65_000 * (P - 1) ** 2 % P
 
 
-@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize("size", [3, 24, 25, 100, 101])
 @pytest.mark.parametrize("modulus", [P, Q])
 def test_inverses_by_either_way(size, modulus):
     x = np.random.default_rng(0).integers(1, modulus, size)

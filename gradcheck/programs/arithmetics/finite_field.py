@@ -16,6 +16,7 @@ different functions agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ class FiniteField(Arithmetic):
         return lifted
 
     def sum(self, x: Residue, axes: tuple[int, ...]) -> Residue:
-        count = int(np.prod([np.shape(x.companion)[axis] for axis in axes], dtype=np.int64))
+        count = prod(x.companion.shape[axis] for axis in axes)
         residue = np.asarray(np.add.reduce(x.residue, axis=axes)) % P
         exponent = np.add.reduce(x.exponent, axis=axes) % Q
         companion = np.add.reduce(x.companion, axis=axes)

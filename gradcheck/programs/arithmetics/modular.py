@@ -33,22 +33,39 @@ P = 2147483579
 Q = (P - 1) // 2
 """The order of the squares modulo P, and the modulus of exponents."""
 
-LIMB = 2**16
+LIMB_BITS = 16
 """Matrix products cut one factor in two: 16 bits times 31 bits leaves room for 2^16 terms."""
 
-FEW = 64
-"""Entries up to which Python's own modular inverse is faster than one for whole arrays."""
+FEW = 24
+"""Entries up to which an inverse for each is faster than a tree of products."""
 
 WINDOW_BITS = 10
 """Powers of a root of unity are looked up by this many bits of the exponent at a time."""
 
 
 def inverse(x: Array, modulus: int) -> Array:
-    """Return the modular inverse of each entry; none may be 0."""
-    if x.size <= FEW:
-        flat = [pow(int(entry), -1, modulus) for entry in x.reshape(-1)]
+    """Return the modular inverse of each entry; none may be 0.
+
+    Many entries have one inverse together, that of their product; those of the parts of a product
+    follow from its own (Montgomery 1987, "Speeding the Pollard and elliptic curve methods").
+    """
+    level = x.reshape(-1)
+    if level.size <= FEW:
+        flat = [pow(entry, -1, modulus) for entry in level.tolist()]
         return np.array(flat, np.int64).reshape(x.shape)
-    return power(x, modulus - 2, modulus)
+    levels = []
+    while level.size > 1:
+        if level.size % 2:
+            level = np.append(level, 1)
+        levels.append(level)
+        level = level[::2] * level[1::2] % modulus
+    inverses = np.array([pow(int(level[0]), -1, modulus)])
+    for level in reversed(levels):
+        of_products = inverses[: level.size // 2]
+        inverses = np.empty_like(level)
+        inverses[::2] = of_products * level[1::2] % modulus
+        inverses[1::2] = of_products * level[::2] % modulus
+    return inverses[: x.size].reshape(x.shape)
 
 
 def power(x: Array, exponent: int, modulus: int) -> Array:
@@ -65,8 +82,8 @@ def power(x: Array, exponent: int, modulus: int) -> Array:
 
 def matmul(a: Array, b: Array, modulus: int) -> Array:
     """Return the product of two stacks of matrices."""
-    high, low = a // LIMB, a % LIMB
-    upper = np.matmul(high, b) % modulus * LIMB
+    high, low = a >> LIMB_BITS, a & (2**LIMB_BITS - 1)
+    upper = np.matmul(high, b) % modulus << LIMB_BITS
     product: Array = (upper + np.matmul(low, b)) % modulus
     return product
 
