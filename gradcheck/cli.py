@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rich.status import Status
 
     from gradcheck.derivations import Audit
     from gradcheck.discovery import FoundRule
@@ -187,6 +189,9 @@ def audit_documents(
     """Audit documents and print what was found; return the audits, and how many could not be read."""
     from gradcheck.errors import GradcheckError, UsageError
 
+    def tell(status: Status, file: Path) -> Callable[[str], None]:
+        return lambda stage: status.update(f"{file}: {stage}")
+
     audits: list[Audit] = []
     errors = 0
     for file in files:
@@ -196,7 +201,7 @@ def audit_documents(
             if not file.is_file():
                 raise UsageError(f"there is no file {file}")
             with terminal.console.status(str(file)) as status:
-                found = audit(file, code=code, seed=seed, progress=status.update)
+                found = audit(file, code=code, seed=seed, progress=tell(status, file))
         except ModuleNotFoundError as error:
             errors += 1
             terminal.error(f"auditing needs {error.name}: pip install 'gradcheck[audit]'")

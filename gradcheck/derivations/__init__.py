@@ -17,7 +17,7 @@ diagnosis, repairs   numbers -> verdicts and sentences
 audits      what was found
 auditing    all of it
 code        named equations beside the user's code
-terminal, html       what a reader sees
+sizes, terminal, html    what a reader sees
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def audit_document(
         model.meanings.update(getattr(code, "functions", {}))
     tell("inferring sizes")
     cases: Sequence[Case] = fit_kinds(model)
-    tell("evaluating claims")
+    tell(f"evaluating {len(cases)} claims")
     judge_all(model, cases, seed)
     differing = {} if code is None else compare(code, model, rows, cases)
     cases = without_sample_sums(model, cases, seed)

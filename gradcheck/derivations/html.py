@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations.document import respell
 from gradcheck.derivations.limits import LIMITS
+from gradcheck.derivations.sizes import annotated
 
 if TYPE_CHECKING:
     from gradcheck.derivations.audits import Audit, AuditRow
@@ -23,8 +24,8 @@ td.verdict { white-space: nowrap; width: 8rem; }
 tr.true td.verdict { color: #17692f; }
 tr.wrong { background: #fdecea; } tr.wrong td.verdict { color: #a11; font-weight: bold; }
 tr.open td.verdict { color: #8a6d00; }
-.reason, .sizes { color: #444; font-size: .9em; } .sizes { display: none; }
-body.sizes .sizes { display: block; }
+.reason { color: #444; font-size: .9em; } .sizes { display: none; }
+body.sizes .sizes { display: block; } body.sizes .plain { display: none; }
 .first { border: 2px solid #a11; padding: .5rem 1rem; }
 """
 
@@ -97,14 +98,17 @@ def rows_table(rows: Sequence[AuditRow]) -> str:
 
 def _row(row: AuditRow) -> str:
     kind = "wrong" if row.wrong else "true" if row.verdict == "true" else "open"
-    sizes = ", ".join(f"{escape(name)}: {escape(size)}" for name, size in row.sizes)
+    sizes = dict(row.sizes)
     told = row.needs_reason or row.certified
     reason = f"<div class='reason'>{escape(row.reason)}</div>" if told else ""
-    sized = f"<div class='sizes'>{sizes}</div>" if sizes else ""
+    shown = mathml(row.equation, True)
+    if sizes:
+        sized = mathml(annotated(row.equation, sizes), True)
+        shown = f"<div class='plain'>{shown}</div><div class='sizes'>{sized}</div>"
     return (
         f"<tr class='{kind}'><td class='line'>{row.line}</td>"
         f"<td class='verdict'>{escape(row.label)}</td>"
-        f"<td>{mathml(row.equation, True)}{reason}{sized}</td></tr>"
+        f"<td>{shown}{reason}</td></tr>"
     )
 
 

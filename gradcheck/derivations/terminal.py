@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gradcheck.derivations.sizes import sizes_below
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gradcheck.derivations.audits import Audit, AuditRow
 
 __all__ = ["render_terminal"]
+
+INDENT = 20
+"""Columns before an equation: its line, its mark and its verdict."""
 
 MARKS = {
     "true": ("✓", "green"),
@@ -24,7 +29,7 @@ MARKS = {
 
 
 def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> None:
-    """Print every row with its verdict, then what the symbols were read as.
+    """Print every row with its verdict and its factors' sizes, then what the symbols were read as.
 
     Args:
         audit: what to print.
@@ -40,6 +45,8 @@ def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> 
         line.append(f"{mark} {row.label:<11} ", style=style)
         line.append(row.equation)
         console.print(line, soft_wrap=True)
+        for below in sizes_below(row.equation, dict(row.sizes)):
+            console.print(Text(" " * INDENT + below, style="dim"), soft_wrap=True)
         if row.needs_reason:
             _explain(row, console)
     if symbols and (audit.symbols or audit.notes):
@@ -53,8 +60,4 @@ def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> 
 def _explain(row: AuditRow, console: Console) -> None:
     from rich.text import Text
 
-    indent = " " * 20
-    console.print(Text(f"{indent}{row.reason}"), soft_wrap=True)
-    if row.wrong and row.sizes:
-        sizes = ", ".join(f"{name}: {size}" for name, size in row.sizes)
-        console.print(Text(f"{indent}{sizes}", style="dim"), soft_wrap=True)
+    console.print(Text(" " * INDENT + row.reason), soft_wrap=True)

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from gradcheck.derivations import DerivationError, audit, render_html, render_terminal
+from gradcheck.derivations.sizes import sizes_below
 from reference.network import backward, forward, output_loss
 from tests.derivations.mutations import TARGET
 
@@ -85,6 +86,37 @@ def test_the_terminal_leads_with_how_many_rows_were_read_checked_and_wrong():
     assert "the first wrong one is line 81" in text
     assert "lines 27 and 81 define E differently, by the factor 2" in text
     assert "z is read as x_3, the output" in text
+
+
+def test_the_terminal_shows_the_sizes_under_the_factors():
+    out = io.StringIO()
+    render_terminal(audit(TARGET), Console(file=out, width=120))
+    lines = out.getvalue().split("\n")
+    (at,) = (k for k, line in enumerate(lines) if "x_{i-1}^T" in line)
+    for symbol, size in (("W_i", "2×3"), (r"\delta_i", "2×1"), ("x_{i-1}", "3×1")):
+        assert lines[at + 1][lines[at].rindex(symbol) :].startswith(size)
+
+
+@pytest.mark.parametrize(
+    ("latex", "sizes", "lines"),
+    [
+        (r"\mbox{Let t} = t", {"t": "2 × 1"}, [" " * 15 + "2×1"]),
+        (r"Z^{[1]} = W^{[1]}X", {"Z_1": "2 × 5", "X": "3 × 5"}, ["2×5              3×5"]),
+        ("abc", {"a": "2 × 3", "b": "3 × 5", "c": "5 × 1"}, ["2×3  c: 5×1", " 3×5"]),
+        ("y = x_{i-1", {"x_{i-1}": "2 × 1"}, ["    2×1"]),
+        ("y % x", {"x": "2 × 1"}, []),
+    ],
+    ids=["prose", "bracketed index", "no room", "an open brace", "a comment"],
+)
+def test_sizes_stand_under_symbols_and_nowhere_else(latex, sizes, lines):
+    assert sizes_below(latex, sizes) == lines
+
+
+def test_the_page_annotates_the_sizes_on_request_within_the_math():
+    page = render_html(audit(TARGET))
+    assert "show sizes" in page
+    assert "<munder>" in page
+    assert "\\underset" not in page
 
 
 def test_the_page_shows_the_first_wrong_line_on_top_and_fetches_nothing():
