@@ -127,10 +127,10 @@ def emptied_inputs(
     sizes[name] = 0
 
     def emptied(path: str, value: Any) -> Any:
-        shape = contract.domains[path].shape
-        if shape is None or name not in shape.names:
+        domain = contract.domains.get(path)  # none for an entry of a choice, such as axis=(0, 2)
+        if domain is None or domain.shape is None or name not in domain.shape.names:
             return value
-        return contract.domains[path].sample(rng, sizes)
+        return domain.sample(rng, sizes)
 
     try:
         inputs = tuple(

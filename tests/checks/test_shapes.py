@@ -98,3 +98,15 @@ def test_a_forward_that_needs_an_entry_is_left_alone():
 
     rule = gradcheck.vjp(forward, backward, x="N", strict=True)
     assert_passes(rule, "shapes")
+
+
+def test_a_choice_that_is_a_tuple_has_no_size():
+    """Its entries are numbers of the configuration, not arrays that could be empty."""
+
+    def backward(g, x, axes):
+        return np.broadcast_to(np.expand_dims(g, axes), x.shape), None
+
+    rule = gradcheck.vjp(
+        lambda x, axes: x.sum(axis=axes), backward, x="N D", axes=gradcheck.one_of((0, 1), (1,))
+    )
+    assert not assert_passes(rule, "shapes").tally.notes
