@@ -23,6 +23,7 @@ from gradcheck.checks.comparison import SPREAD_ALLOWANCE, Difference, difference
 from gradcheck.checks.running import Case, copied, forward_is_random, last_place_spread, like
 from gradcheck.errors import BackwardError, RuleError
 from gradcheck.resolution import natural_scale
+from gradcheck.rules import Rule
 
 __all__ = ["DtypeCheck"]
 
@@ -40,6 +41,10 @@ class DtypeCheck(BehaviourCheck):
     """The rule works in single precision as well."""
 
     name = "dtype"
+
+    def applies(self, rule: Rule) -> str:
+        """Say so for JAX, whose programs NumPy evaluates in float64."""
+        return "programs of JAX are evaluated in float64" if rule.kind == "jax_rule" else ""
 
     def examine_case(self, case: Case, bench: Bench) -> Examination:
         """Compare the gradients in float32 with those in float64, at the same numbers."""

@@ -24,7 +24,7 @@ from gradcheck.checks.running import copied, like
 from gradcheck.checks.tally import Tally
 from gradcheck.complex_parts import holds_complex
 from gradcheck.errors import Abstention, BackwardError
-from gradcheck.resolution import natural_scale
+from gradcheck.resolution import EPSILON, ROUNDING_ALLOWANCE, natural_scale
 from gradcheck.rules import Claim, Point, Rule, claim_at
 from gradcheck.verdicts import Decision, Judgement, Profile, Verdict
 
@@ -69,14 +69,21 @@ class SecondOrderCheck(GradientCheck):
         try:
             gradients = second.primal(copied(inputs))
             direction = like(gradients, lambda leaf: _direction(leaf, bench.rng))
+            size = _size_of_gradients(claim, direction)
             own = Point(inputs, direction, point.label)
-            found = self.compared(second, own, bench, _size_of_gradients(claim, direction))
+            found = self.compared(second, own, bench, size)
         except Abstention as abstention:
             return does_not_apply(str(abstention))
+        values = {
+            path: value
+            for name, tree in zip(second.input_names, inputs, strict=True)
+            for path, value in trees.leaves(tree, name)
+        }
         shown = [
             _with_cause(item, rule)
             for item in found.findings
-            if item.index is None or _shows(found.judgements[item.input], bench.profile.power)
+            if item.index is None
+            or _shows(found.judgements[item.input], values[item.input], size, bench.profile.power)
         ]
         if found.findings and not shown:
             return undecided("digits that the gradient keeps are lost in its derivative")
@@ -116,15 +123,18 @@ def _size_of_gradients(claim: Claim, direction: Any) -> float:
     return total if np.isfinite(total) else 0.0
 
 
-def _shows(judgement: Judgement, power: float) -> bool:
-    """Say whether a wrong entry is off by more than the profile asks to see.
+def _shows(judgement: Judgement, value: Any, size: float, power: float) -> bool:
+    """Say whether a wrong entry is off by more than the profile asks to see, and than rounding.
 
     A backward that subtracts, such as that of softmax, is differentiated by subtracting once more: it
     loses twice the digits, and is no other function. A fault of second order drops whole terms.
     """
+    magnitude = np.abs(value)
+    typical = float(np.sqrt(np.mean(magnitude**2))) or 1.0
     with np.errstate(all="ignore"):
         error = np.abs(judgement.claimed - judgement.true)
-        small = error <= power * judgement.scale
+        rounding = ROUNDING_ALLOWANCE * EPSILON * size / np.maximum(magnitude, min(typical, 1.0))
+        small = error <= np.maximum(power * judgement.scale, rounding)
     return bool(np.any((judgement.decisions == Decision.WRONG) & ~small))
 
 

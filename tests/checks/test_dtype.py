@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from tests.checks.battery import assert_passes, message_of, result_of
+from tests.checks.battery import assert_does_not_apply, assert_passes, message_of, result_of
 
 
 def square(backward, **options):
@@ -76,3 +76,9 @@ def test_inputs_that_are_float32_already_are_compared_with_nothing():
         inputs=lambda rng: (rng.normal(size=3).astype(np.float32),),
     )
     assert not result_of(rule, "dtype").applies
+
+
+def test_programs_of_jax_are_not_run_in_single_precision():
+    jax = pytest.importorskip("jax")
+    rule = gradcheck.jax_rule(jax.nn.relu, x="N")
+    assert_does_not_apply(rule, "dtype", "evaluated in float64")
