@@ -250,19 +250,17 @@ class _Test:
 
     def _declared(self, entry: int) -> float | None:
         """Return the entry's gradient at a kink as `kinks=` declares it, or None."""
-        line, start = self.line, 0
-        for variable in line.variables:
-            stop = start + variable.value.size
-            if start <= entry < stop:
-                declared = line.rule.kinks.get(variable.path.split("[")[0].split(".")[0])
-                if declared is None or not _is_round(line.x[entry]):
-                    return None
-                if declared == 0:
-                    return 0.0
-                if len(line.cotangent) == 1 and line.cotangent[0].shape == variable.value.shape:
-                    return float(declared * line.cotangent[0].flat[entry - start])
-                return None
-            start = stop
+        line = self.line
+        path, (place, shape) = next(
+            item for item in line.places.items() if item[1][0].start <= entry < item[1][0].stop
+        )
+        declared = line.rule.kinks.get(path.split("[")[0].split(".")[0])
+        if declared is None or not _is_round(line.x[entry]):
+            return None
+        if declared == 0:
+            return 0.0
+        if len(line.cotangent) == 1 and line.cotangent[0].shape == shape:
+            return float(declared * line.cotangent[0].flat[entry - place.start])
         return None
 
 

@@ -99,7 +99,11 @@ class Line:
         pairs = zip(self.variables, self.wide_claims, strict=True)
         self.claimed = _flat([own.claimed if claim is None else claim for own, claim in pairs])
         self.size = np.concatenate([typical_size(value) for value in values] or [np.zeros(0)])
-        self.places = {variable.path: variable.value.shape for variable in self.variables}
+        ends = np.cumsum([0, *(value.size for value in values)]).tolist()
+        self.places = {
+            variable.path: (slice(start, stop), variable.value.shape)
+            for variable, start, stop in zip(self.variables, ends, ends[1:], strict=False)
+        }
         self.epsilon = coarsest_epsilon([value for _, value in self.leaves])
         self.moved = [np.ones(base.shape, bool) for base in self.base]
         self.magnitude = self._contraction()
@@ -246,12 +250,7 @@ class Line:
 
     def split(self, flat: Array) -> dict[str, Array]:
         """Return the parts of an array (n,) by the path of their variable, in its shape."""
-        parts, start = {}, 0
-        for path, shape in self.places.items():
-            stop = start + int(np.prod(shape))
-            parts[path] = flat[start:stop].reshape(shape)
-            start = stop
-        return parts
+        return {path: flat[place].reshape(shape) for path, (place, shape) in self.places.items()}
 
     def _inputs_at(self, x: NDArray[Any]) -> tuple[Any, ...]:
         """Return the point's inputs, as new arrays, with the differenced variables at `x`."""
@@ -292,12 +291,9 @@ class Line:
     def _limits(self) -> tuple[Array, Array]:
         """Return the open interval that each entry may move in, by its input's domain."""
         low, high = np.full(self.x.size, -np.inf), np.full(self.x.size, np.inf)
-        contract, start = self.rule.contract, 0
-        for variable in self.variables:
-            stop = start + variable.value.size
-            if contract is not None:
-                low[start:stop], high[start:stop] = contract.domains[variable.path].limits
-            start = stop
+        if self.rule.contract is not None:
+            for path, (place, _) in self.places.items():
+                low[place], high[place] = self.rule.contract.domains[path].limits
         return low, high
 
 

@@ -172,6 +172,8 @@ class WindowSearch:
 
     def visit(self, half: float) -> Window | None:
         """Fit one more window, `half` to either side as far as the limits and the cell allow."""
+        if half < NARROWEST * self.scale:
+            return None
         low = self._within_cell(max(-half, INSIDE * self.limits[0]))
         high = self._within_cell(min(half, INSIDE * self.limits[1]))
         if not low < high or high - low < 2 * self.finest:

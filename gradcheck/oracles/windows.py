@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class Window:
     magnitude: float
     quantum: float = 0.0
 
-    @property
+    @cached_property
     def half(self) -> float:
         """Half the width, in units of t."""
         return self.high / 2 - self.low / 2
