@@ -180,7 +180,8 @@ def decide(
     Truth and accuracy are two questions. An oracle that evaluates the claim itself in wider precision
     decides whether it is right on paper; where it is, the user's own numbers are wrong only if they
     are off by more than the power, and inaccurate if they lose more than the true program does. In
-    less than float64, where nobody has seen the claim on paper, such an entry is undecided.
+    less than float64, where nobody has seen the claim on paper, such an entry is undecided; so is one
+    that is right on paper, where nobody has seen what the true program loses.
 
     At a kink the truth is an interval, and a claim inside is right *as a subgradient*. A chain of several
     kinks may claim what no side of the whole has (each relu its own 0): between nothing and the sum of
@@ -199,7 +200,7 @@ def decide(
     true, tolerance = np.full(shape, np.nan), np.full(shape, np.inf)
     compared = np.array(claimed, dtype=np.result_type(claimed, np.float64))
     true = true.astype(compared.dtype)
-    proven, on_paper, inaccurate, subgradient = (np.zeros(shape, bool) for _ in range(4))
+    proven, on_paper, inaccurate, subgradient, loses = (np.zeros(shape, bool) for _ in range(5))
     digits_lost, magnitude, several_kinks = 0.0, np.zeros(shape), np.zeros(shape, bool)
     with np.errstate(all="ignore"):
         for entries in _comparisons(found):
@@ -217,6 +218,8 @@ def decide(
             error = np.abs(seen - entries.true)
             error = np.where(error <= entries.spread, 0.0, error - entries.spread)
             outside = known & ~(error <= allowed) & ~((entries.true == 0) & (error <= absorbed))
+            if direct:
+                outside &= ~_overflows(claimed, entries.true)
             mixed = outside & _explained_by_several_kinks(seen, entries, allowed)
             outside &= ~mixed
             several_kinks |= mixed
@@ -230,6 +233,10 @@ def decide(
                 if np.any(lossy):
                     digits_lost = max(digits_lost, float(np.max(np.log10(error / allowed)[lossy])))
                 outside &= ~harmless
+                lost = outside & on_paper & np.isfinite(seen) & entries.own_too
+                decisions[lost & (decisions == Decision.RIGHT)] = Decision.UNDECIDED
+                outside &= ~lost
+                loses |= lost
             else:
                 proven |= inside
                 on_paper |= known & ~outside
@@ -245,6 +252,8 @@ def decide(
             compared[finer | outside] = np.asarray(seen)[finer | outside]
         reasons = [item.reason for item, _ in found if item.reason]
         reasons += [f"{item.oracle}: {item.abstention}" for item in evidence if item.abstention]
+        if np.any(loses):
+            reasons.append(LOSES_UNSEEN)
         if np.any(several_kinks):
             reasons.append("several kinks meet at the point, and the claim mixes their sides")
         for one, other, excluded in _exclusions(found):
@@ -271,17 +280,31 @@ def decide(
     )
 
 
+LOSES_UNSEEN = (
+    "right on paper, and off in the precision it runs in: untraced, nothing says what the true derivative "
+    "loses there"
+)
+
+
+def _overflows(claimed: Array, true: Array) -> NDArray[np.bool_]:
+    """Say where a claim is infinite because its precision holds no number as large as the true one."""
+    rounded: NDArray[np.bool_] = np.isinf(claimed) & (claimed == true.astype(claimed.dtype))
+    return rounded & np.isfinite(true)
+
+
 def _explained_by_several_kinks(seen: Array, entries: Entries, allowed: Array) -> Array:
     """Say where a claim at a kink lies between no side at all and both sides together.
 
     Two units with their kinks at one point, one active on either side, have the slopes a and b; with
     0 for both derivatives the chain rule gives 0, with 1 for both a + b, and neither lies between a and b.
+    What kinks in different directions explain the oracle says, which can tell them apart.
     """
     sides = entries.true - entries.spread, entries.true + entries.spread
     corners = [np.zeros_like(sides[0]), *sides, sides[0] + sides[1]]
     within: Array = (seen >= np.minimum.reduce(corners) - allowed) & (
         seen <= np.maximum.reduce(corners) + allowed
     )
+    within |= np.abs(seen - entries.true) <= allowed + entries.spread + entries.mixed
     return within & (np.asarray(entries.spread) > 0)
 
 

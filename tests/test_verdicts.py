@@ -210,3 +210,29 @@ def test_what_several_kinks_at_one_point_explain_is_undecided_and_what_they_do_n
     judgement = decide(X, np.array([0.0, 0.0, 2.0]), OutputSize(1.0, 1.0), [at_kink], "x", POWER)
     assert [Decision(d) for d in judgement.decisions] == [U, R, W]
     assert any("several kinks meet" in reason for reason in judgement.reasons)
+
+
+def seen_in_float64(true, claimed):
+    """What differences say that saw the claim in float64, and compare the user's own numbers as well."""
+    return Evidence(
+        "differences",
+        {"x": Entries(np.array(true), np.full(3, 1e-16), np.array(claimed), own_too=True)},
+    )
+
+
+def test_a_claim_right_on_paper_that_loses_digits_in_float32_is_undecided_where_nobody_saw_the_true_loss():
+    size = OutputSize(1.0, 1.0, epsilon=2.0**-23)
+    own = np.array([1.0, 1.1, np.nan], np.float32)
+    judgement = decide(X, own, size, [seen_in_float64([1.0, 1, 1], [1.0, 1, 1])], "x", POWER)
+    assert [Decision(d) for d in judgement.decisions] == [R, U, W]
+    assert any("right on paper, and off in the precision" in text for text in judgement.reasons)
+    wrong = decide(X, own, size, [seen_in_float64([1.0, 1, 1], [1.0, 1.1, 1])], "x", POWER)
+    assert [Decision(d) for d in wrong.decisions] == [R, W, W]
+
+
+def test_an_infinite_gradient_is_wrong_only_where_its_precision_could_hold_the_true_one():
+    size = OutputSize(1.0, 1.0, epsilon=2.0**-23)
+    own = np.array([np.inf, np.inf, -np.inf], np.float32)
+    true = [1e39, 1e37, 1e39]
+    judgement = decide(X, own, size, [seen_in_float64(true, true)], "x", POWER)
+    assert [Decision(d) for d in judgement.decisions] == [R, W, W]

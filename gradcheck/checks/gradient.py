@@ -146,6 +146,7 @@ class GradientCheck:
             else:
                 value, bound = entries.true[index], entries.bound[index]
                 lines.append(f"    true     {_number(value)} ± {bound:.1e} ({item.oracle})")
+                lines += [f"    {item.remark} ({item.oracle})"] if item.remark else []
         if diagnosis:
             lines.append(f"    {diagnosis}")
         line = _source_line(rule.functions[-1])

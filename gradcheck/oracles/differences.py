@@ -51,7 +51,8 @@ class Derivative:
         bound: |value - true derivative| is at most this (absolute; calibrated, see
             docs/calibration.md); infinite where nothing can be said.
         evaluations: how often f was called.
-        step: half the width of the window that the value comes from, in units of t.
+        step: half the width of the window that the value comes from, in units of t; at a kink of the
+            narrower one.
         status: "smooth"; "noise", where f carries more noise than float64 rounding and the bound
             accounts for it; "kink", where the slopes on both sides differ; "domain", where f is
             finite on one side only; "not finite", where f is finite on neither side or steeper than
@@ -211,7 +212,7 @@ def _kink(left: Window, right: Window, reason: str, bound: float = 0.0) -> Deriv
         value=left.slope / 2 + right.slope / 2,
         bound=abs(left.slope - right.slope) / 2 + max(side.bound for side in sides),
         evaluations=0,
-        step=max(left.half, right.half),
+        step=min(left.half, right.half),
         status="kink",
         left=sides[0],
         right=sides[1],

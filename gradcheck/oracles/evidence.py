@@ -31,6 +31,8 @@ class Entries:
         loss: what the claim may lose by its own rounding (absolute); None for that of its precision.
         spread: at a kink, half the distance of the slopes on both sides: any value within `spread`
             of `true` is a subgradient (absolute); 0 elsewhere.
+        mixed: how far beyond `spread` a claim may lie that gives each of several kinks at the point its own
+            side (absolute); 0 elsewhere.
         own_too: whether the user's own numbers are compared as well as `claimed`.
     """
 
@@ -39,6 +41,7 @@ class Entries:
     claimed: Array | None = None
     loss: Array | None = None
     spread: Array = field(default_factory=lambda: np.zeros(()))
+    mixed: Array = field(default_factory=lambda: np.zeros(()))
     own_too: bool = False
 
 
@@ -76,6 +79,7 @@ class Evidence:
         evaluations: how often it ran the user's forward.
         proof: what is proven at the point, of an oracle that proves.
         decisions: the branches that the rule's code takes at the point, of an oracle that knows them.
+        remark: what a reader of a failure should know of it, else empty.
     """
 
     oracle: str
@@ -85,6 +89,7 @@ class Evidence:
     evaluations: int = 0
     proof: Proof | None = None
     decisions: tuple[Decision, ...] = ()
+    remark: str = ""
 
 
 class Oracle(Protocol):

@@ -20,6 +20,7 @@ from gradcheck.oracles.differences import Derivative
 from gradcheck.oracles.evidence import Entries, Evidence
 from gradcheck.oracles.lines import RUNS_TO_CONFIRM, Line
 from gradcheck.oracles.precision import coarsest_epsilon
+from gradcheck.oracles.subgradients import Kinks
 from gradcheck.resolution import EPSILON, Resolution
 from gradcheck.rules import Claim, Rule
 
@@ -58,6 +59,19 @@ CANCELLED_KINKS = (
     "from the slope of the sum"
 )
 
+MOST_TOGETHER = 12
+"""Entries at kinks whose claims are held together to be one subgradient: of more, some drawn anew at each
+point. A gradient beside the point takes two forwards for each."""
+
+NOT_TOGETHER = "each entry is a subgradient alone, and all together are none"
+
+PERHAPS_NOT_TOGETHER = (
+    "each entry at a kink is a subgradient alone; whether all together are one cannot be told"
+)
+
+MOVED = 0.01
+"""An entry is blamed if it is this far from the nearest subgradient, relative to the farthest one."""
+
 SHORT_SIGNIFICAND = 2.0**20
 """An input lies at a kink by intention, and not by chance beside it, if 20 bits hold it: 0, 1 or 0.5."""
 
@@ -84,24 +98,29 @@ class FiniteDifferences:
             line = Line(rule, claim, rng)
             test = _Test(line, self.power)
             test.examine()
+            test.examine_together()
             if test.wrong:
                 line.observe_spread(RUNS_TO_CONFIRM)
         except Abstention as abstention:
             return Evidence(self.name, abstention=str(abstention))
-        true, bound, spread = (line.split(part) for part in (test.true, test.bound, test.spread))
+        parts = (test.true, test.bound, test.spread, test.mixed)
+        true, bound, spread, mixed = (line.split(part) for part in parts)
         entries = {
             variable.path: Entries(
                 true[variable.path],
                 bound[variable.path],
                 seen,
                 spread=spread[variable.path],
+                mixed=mixed[variable.path],
                 own_too=seen is not None,
             )
             for variable, seen in zip(line.variables, line.wide_claims, strict=True)
         }
         reasons = [text for text in (*dict.fromkeys(test.reasons), line.nondeterministic) if text]
         reason = f"{self.name}: {'; '.join(reasons)}" if reasons else ""
-        return Evidence(self.name, entries, reason=reason, evaluations=line.evaluations)
+        return Evidence(
+            self.name, entries, reason=reason, evaluations=line.evaluations, remark=test.remark
+        )
 
 
 class _Test:
@@ -111,8 +130,8 @@ class _Test:
         self.line = line
         n = line.x.size
         self.true, self.bound = np.full(n, np.nan), np.full(n, np.inf)
-        self.spread = np.zeros(n)
-        self.wrong = 0
+        self.spread, self.mixed, self.reach = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.wrong, self.remark = 0, ""
         self.reasons: list[str] = []
         self.left = max(MOST_DIRECTIONS, FEW_ENTRIES)
         pairs = zip(line.variables, line.wide_claims, strict=True)
@@ -122,6 +141,7 @@ class _Test:
         # The size by which each entry is weighted: nothing is resolved below this part of the output.
         self.weighed = np.fmax(np.abs(line.claimed), directions.LEAST_INFLUENCE * natural)
         self.visible = self.resolution.scale(line.claimed, natural) * self.resolution.power
+        self.loss = self.resolution.loss(natural)
         # A claim of low precision alone may be off by its own rounding, in all entries at once.
         self.slack = 1.0 if self.resolution.epsilon > EPSILON else 0.0
 
@@ -145,6 +165,47 @@ class _Test:
         coarse = np.isfinite(self.bound) & (self.bound > self.visible) & (self.spread == 0)
         if np.any(coarse) and not self.wrong:
             self._test(self._finer_blocks(np.flatnonzero(coarse)))
+
+    def examine_together(self) -> None:
+        """Hold the claims of all entries at kinks, right as they are one by one, to be one subgradient."""
+        line = self.line
+        entries = np.flatnonzero((self.spread > 0) & np.isfinite(self.bound))
+        if entries.size < 2 or self.wrong:
+            return
+        if entries.size > MOST_TOGETHER:
+            entries = line.rng.choice(entries, MOST_TOGETHER, replace=False)
+        kinks = self._kinks(entries, self.reach[entries])
+        claimed = line.claimed[entries]
+        room = np.maximum(self.bound, self.slack * self.visible)[entries] + self.loss[entries]
+        nearest = kinks.refutes(claimed, room, line.rng)
+        if nearest is None:
+            return
+        if np.any(np.isnan(nearest)):
+            self.bound[entries], self.spread[entries] = np.inf, 0.0
+            self.reasons.append(PERHAPS_NOT_TOGETHER)
+            return
+        away = np.abs(claimed - nearest)
+        moved = away > MOVED * np.max(away)
+        # The claims are excluded together; the nearest subgradient says which of them to blame.
+        self.true[entries[moved]], self.bound[entries[moved]] = nearest[moved], away[moved] / 2
+        self.spread[entries[moved]] = 0.0
+        self.wrong, self.remark = int(np.count_nonzero(moved)), NOT_TOGETHER
+
+    def _kinks(self, entries: Places, reach: Array) -> Kinks:
+        line = self.line
+
+        def along(displacement: Array) -> Array:
+            direction = np.zeros_like(line.x)
+            direction[entries] = displacement * reach
+            return direction
+
+        return Kinks(
+            lambda displacement: float(line.value_at(1.0, along(displacement))),
+            reach,
+            lambda direction: line.derivative(along(direction)),
+            lambda found, claimed, direction: line.has_room_for(found, claimed, along(direction)),
+            line.rounding(),
+        )
 
     def _apart(self, block: Places) -> list[Places]:
         """Split off the entries at round values, where kinks lie: zeros, ones, clipping limits."""
@@ -237,16 +298,32 @@ class _Test:
             sides = (derivative.left, derivative.right)
             self.bound[entry] = max(side.bound for side in sides) / size
             self.spread[entry] = abs(sides[0].value - sides[1].value) / 2 / size
+            self.reach[entry] = derivative.step * size
             declared = self._declared(entry)
             if declared is not None:
                 self.true[entry], self.bound[entry], self.spread[entry] = declared, 0.0, 0.0
         off = abs(self.line.claimed[entry] - self.true[entry]) - self.spread[entry]
-        if not off <= max(self.bound[entry], self.slack * self.visible[entry]):
+        allowed = max(self.bound[entry], self.slack * self.visible[entry])
+        if not off <= allowed:
+            if self.spread[entry] > 0 and self._mixes_sides(entry, off - allowed):
+                self.mixed[entry] = off
+                return
             convention = declared is not None  # narrow windows know nothing of it
             if convention or self._confirmed(entry, derivative, float(direction[entry])):
                 self.wrong += 1
             else:
                 self.bound[entry], self.spread[entry] = np.inf, 0.0
+
+    def _mixes_sides(self, entry: int, excess: float) -> bool:
+        """Whether separate kinks at the point may explain a claim that no side of the whole does."""
+        near = self.reach[entry] / self.line.size[entry]
+        reach = np.minimum(near * self.line.size, self.line.room())
+        kinks = self._kinks(np.arange(self.line.x.size), reach)
+        direction = np.zeros_like(self.line.x)
+        direction[entry] = 1.0
+        here = kinks.reach[entry]
+        bend = 2 * self.spread[entry] * here
+        return kinks.explain(direction, bend, excess * here, self.line.rng) is not False
 
     def _declared(self, entry: int) -> float | None:
         """Return the entry's gradient at a kink as `kinks=` declares it, or None."""

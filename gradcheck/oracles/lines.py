@@ -141,7 +141,7 @@ class Line:
             lambda t: self.value_at(t, direction),
             scale=scale,
             limits=limits,
-            rounding=self._rounding,
+            rounding=self.rounding,
             finest=self._finest(direction),
             target=target,
             value=0.0,
@@ -157,7 +157,7 @@ class Line:
         """Whether narrow windows too exclude `claimed`, which `found` along `direction` excludes."""
         refutation = Refutation(
             lambda t: self.value_at(t, direction),
-            self._rounding(),
+            self.rounding(),
             self._hidden(self.moved),
             self._finest(direction),
             self._limits_along(direction),
@@ -170,7 +170,7 @@ class Line:
         error = max(low - claimed, claimed - high)
         if not 0 < error < np.inf:
             return False
-        t = max(self._finest(direction), CLEAR_OF_NOISE * self._rounding() / error)
+        t = max(self._finest(direction), CLEAR_OF_NOISE * self.rounding() / error)
         start, stop = self._limits_along(direction)
         if not start < -WIDER * t < WIDER * t < stop:
             return False
@@ -248,6 +248,10 @@ class Line:
             moves = np.max(np.abs((self.x / direction)[moving]))
         return float(FINEST_STEP * self.epsilon * moves)
 
+    def room(self) -> Array:
+        """Return how far each entry (n,) may move to either side within its input's domain."""
+        return np.maximum(np.minimum(self.x - self.low, self.high - self.x), 0.0)
+
     def split(self, flat: Array) -> dict[str, Array]:
         """Return the parts of an array (n,) by the path of their variable, in its shape."""
         return {path: flat[place].reshape(shape) for path, (place, shape) in self.places.items()}
@@ -275,7 +279,7 @@ class Line:
                 )
             )
 
-    def _rounding(self) -> float:
+    def rounding(self) -> float:
         """Return the rounding error of the sum over the outputs that moved along this direction."""
         return max(self.unit * self._contraction(), self.spread)
 
