@@ -34,8 +34,10 @@ from gradcheck.oracles.parting import parting
 from gradcheck.oracles.precision import coarsest_epsilon
 from gradcheck.oracles.programs import Programs, Traced
 from gradcheck.programs.arithmetics.cells import CELLS
+from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR
 from gradcheck.programs.branches import written_decisions
 from gradcheck.programs.evaluation import Decision, evaluate, same_cell
+from gradcheck.resolution import EPSILON
 from gradcheck.rules import Claim, Rule
 
 __all__ = ["Exact"]
@@ -99,7 +101,7 @@ class Exact:
         decisions = [*of_true, *of_claimed]
         branches += written_decisions(of_true, of_claimed)
         if not traced.random:
-            _require_same_run(claim, dict(zip(paths, claimed, strict=True)))
+            _require_same_run(claim, problem, dict(zip(paths, claimed, strict=True)))
         # What is proven of some gradients says nothing of one that another point claims as well.
         known = self._cells.setdefault(traced, {})
         cells = known.setdefault(tuple(paths), _Cells(next(self._numbers)))
@@ -123,20 +125,40 @@ UNEQUAL = "is not the true one by algebra alone"
 """What is said of a mismatch where numbers agree; a phrase about the place follows, if it is found."""
 
 
-def _require_same_run(claim: Claim, traced: dict[str, Array]) -> None:
-    """Require half the digits of the claim of its traced program: code with state has no program."""
-    for variable in claim.variables:
-        if variable.path not in traced:
-            continue
-        claimed, again = np.asarray(variable.claimed), traced[variable.path]
+REPEATED_ROUNDINGS = 64
+"""Roundings of an entry that a run and its repetition may be apart without a look at how many there are."""
+
+
+def _require_same_run(claim: Claim, problem: _Problem, traced: dict[str, Array]) -> None:
+    """Require the claim of its traced program: code with state has no program.
+
+    In float64 they may be apart by the rounding errors of both; in less by half the digits, for numbers
+    that underflow there are none in float64.
+    """
+    claims = {v.path: np.asarray(v.claimed) for v in claim.variables if v.path in traced}
+    bounds: dict[str, Array] = {}
+    if coarsest_epsilon(*problem.arrays, claim.output, *claims.values()) <= EPSILON and not all(
+        np.all(_near(claims[path], again)) for path, again in traced.items()
+    ):
+        bounds = dict(zip(traced, problem.rounding_errors(), strict=False))
+    for path, again in traced.items():
+        claimed = claims[path]
         with np.errstate(all="ignore"):
+            distance = np.abs(claimed - again)
             room = np.sqrt(coarsest_epsilon(claimed)) * np.max(np.abs(claimed), initial=0)
-            other = np.isfinite(claimed) & ~(np.abs(claimed - again) <= room)
-        if np.any(other):
+            same = distance <= room
+            if path in bounds:
+                same &= _near(claimed, again) | ~(distance > 2 * bounds[path])
+        if np.any(np.isfinite(claimed) & ~same):
             raise Abstention(
-                f"the run that was traced has another gradient of {variable.path} than this one: "
+                f"the run that was traced has another gradient of {path} than this one: "
                 "the code depends on more than its inputs"
             )
+
+
+def _near(claimed: Array, again: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.abs(claimed - again) <= REPEATED_ROUNDINGS * EPSILON * np.abs(claimed))
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,15 @@ class _Problem:
             inputs = [self.arrays[number] for number in side.arguments]
             found = evaluate(side.program, inputs, CELLS, decisions=own)
         return *decisions, [found[number] for number in self.claimed.outputs]
+
+    def rounding_errors(self) -> list[Array]:
+        """Return bounds on the errors of the claimed gradients in float64; none if there are none."""
+        inputs = [self.arrays[number] for number in self.claimed.arguments]
+        try:
+            found = evaluate(self.claimed.program, inputs, RUNNING_ERROR)
+        except Abstention:
+            return []
+        return [np.asarray(found[number].error) for number in self.claimed.outputs]
 
     def prove(self, rng: np.random.Generator) -> Certificate | Mismatch:
         return prove_sides_equal(self.true, self.claimed, self._inputs(), rng)
