@@ -31,6 +31,13 @@ __all__ = ["certify"]
 MOST_PROOFS = 64
 """Proofs tried in one document: all claims together are one, and each claim that fails costs one more."""
 
+MOST_ROOT_PROOFS = 6
+"""The same for claims with square roots, whose proofs need many draws."""
+
+MOST_REDRAWS = 24
+"""Draws of residues that are no squares in one proof: enough for the few roots of a normalisation. Many
+more square roots than that have no proof, and each draw costs an evaluation of all claims."""
+
 CONSTANT_ROUNDINGS = 8
 """Extended rounding errors by which two equal sides may differ: pi is a constant rounded to float64,
 and either side may have used it in its own way."""
@@ -43,7 +50,7 @@ EXACT_DIGITS = 8
 
 UNEQUAL = "the sides are not the same by algebra alone"
 
-TOO_MANY = f"{MOST_PROOFS} other proofs of this document were tried before"
+TOO_MANY = "as many other proofs of this document were tried as there may be"
 
 UNCLEAR = "the two sides differ by {:.0e} of their size: too little to call them different"
 
@@ -60,7 +67,10 @@ def certify(model: Model, cases: Sequence[Case], seed: int) -> None:
         if compares and case.problem is None and case.differences:
             by_program[id(case.program)].append(case)
     examination = _Examination(
-        np.random.default_rng(seed), iter(range(MOST_PROOFS)), _coarsest(model)
+        np.random.default_rng(seed),
+        iter(range(MOST_PROOFS)),
+        iter(range(MOST_ROOT_PROOFS)),
+        _coarsest(model),
     )
     for own in by_program.values():
         program = own[0].program
@@ -74,18 +84,22 @@ class _Examination:
 
     Attributes:
         rng: draws residues.
-        proofs: counts the proofs that may still be tried.
+        proofs, root_proofs: count the proofs that may still be tried, without square roots and with.
         coarsest: the largest relative rounding of a long decimal of the document.
     """
 
     rng: np.random.Generator
     proofs: Iterator[int]
+    root_proofs: Iterator[int]
     coarsest: float
 
     def hold(self, program: Program, cases: Sequence[Case]) -> None:
         """Prove the cases of one program, or measure them."""
         self._measure(program, [case for case in cases if case.holds is False])
-        self._prove(program, [case for case in cases if case.holds is not False])
+        rooted = program.with_roots()
+        likely = [case for case in cases if case.holds is not False]
+        self._prove(program, [case for case in likely if case.place not in rooted], self.proofs)
+        self._prove(program, [case for case in likely if case.place in rooted], self.root_proofs)
         self._measure(
             program, [case for case in cases if case.certificate is None and not case.measured]
         )
@@ -110,8 +124,8 @@ class _Examination:
         for case in one_sided([first, second, *elsewhere], [case for case in cases if case.holds]):
             case.doubt = ONE_SIDED
 
-    def _prove(self, program: Program, cases: Sequence[Case]) -> None:
-        for case, found in self._proofs(program, cases):
+    def _prove(self, program: Program, cases: Sequence[Case], proofs: Iterator[int]) -> None:
+        for case, found in self._proofs(program, cases, proofs):
             if isinstance(found, Certificate):
                 case.certificate = found
             else:
@@ -119,7 +133,8 @@ class _Examination:
 
     def _prove_again(self, program: Program, cases: Sequence[Case]) -> None:
         """Keep the certificate of a case only if it is proven at the program's point too."""
-        for case, found in self._proofs(program, [case for case in cases if case.certificate]):
+        proven = [case for case in cases if case.certificate]
+        for case, found in self._proofs(program, proven, self.proofs):
             assert case.certificate is not None
             if isinstance(found, Certificate):
                 both = case.certificate.probability + found.probability
@@ -128,27 +143,29 @@ class _Examination:
                 case.certificate, case.uncertified = None, f"on another branch {found}"
 
     def _proofs(
-        self, program: Program, cases: Sequence[Case]
+        self, program: Program, cases: Sequence[Case], proofs: Iterator[int]
     ) -> Iterator[tuple[Case, Certificate | str]]:
         """Prove cases together at the first point; where that is beyond the method, halves of them."""
         if not cases:
             return
-        if next(self.proofs, None) is None:
+        if next(proofs, None) is None:
             yield from ((case, TOO_MANY) for case in cases)
             return
         try:
-            found = prove_sides_equal(*program.sides(cases), program.points[0], self.rng)
+            sides, point = program.sides(cases), program.points[0]
+            found = prove_sides_equal(*sides, point, self.rng, MOST_REDRAWS)
         except Abstention as abstention:
             if len(cases) == 1:
                 yield cases[0], str(abstention)
                 return
             middle = len(cases) // 2
-            yield from self._proofs(program, cases[:middle])
-            yield from self._proofs(program, cases[middle:])
+            yield from self._proofs(program, cases[:middle], proofs)
+            yield from self._proofs(program, cases[middle:], proofs)
             return
         if isinstance(found, Mismatch):
             yield cases[found.output], UNEQUAL
-            yield from self._proofs(program, [*cases[: found.output], *cases[found.output + 1 :]])
+            rest = [*cases[: found.output], *cases[found.output + 1 :]]
+            yield from self._proofs(program, rest, proofs)
         else:
             yield from ((case, found) for case in cases)
 

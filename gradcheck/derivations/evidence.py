@@ -38,6 +38,9 @@ different ones rarely agree better than to 1e-4. What lies between is left undec
 DISAGREEMENT = 1e-6
 """Smallest such difference of two sides called different."""
 
+ROOTS = frozenset({"pow", "rsqrt", "sqrt"})
+"""Primitives that take square roots."""
+
 DRAWS = 2
 """Independent random points at which a claim must hold, or fail, before it is called so."""
 
@@ -62,6 +65,23 @@ class Program:
         arguments = range(len(self.jaxpr.in_avals))
         left, right = (Side(self._of(cases, {k}), arguments, order) for k in (0, 1))
         return left, right
+
+    def with_roots(self) -> set[int]:
+        """Return the places of the cases in which a square root is taken."""
+        from gradcheck.programs.compat import is_literal, nested_jaxpr, open_jaxpr
+
+        def takes_root(equation: Any) -> bool:
+            inner = nested_jaxpr(equation.params)
+            nested = () if inner is None else open_jaxpr(inner)[0].eqns
+            return equation.primitive.name in ROOTS or any(map(takes_root, nested))
+
+        rooted: set[Any] = set()
+        for equation in self.jaxpr.jaxpr.eqns:
+            read = [atom for atom in equation.invars if not is_literal(atom)]
+            if takes_root(equation) or not rooted.isdisjoint(read):
+                rooted.update(equation.outvars)
+        outputs = self.jaxpr.jaxpr.outvars
+        return {k // 2 for k, out in enumerate(outputs) if not is_literal(out) and out in rooted}
 
     def of(self, cases: Sequence[Case]) -> Any:
         """Return the program of both sides of some cases, without what only others need."""

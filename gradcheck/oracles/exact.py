@@ -140,13 +140,18 @@ def prove_equal(
 
 
 def prove_sides_equal(
-    side_a: Side, side_b: Side, point_inputs: Sequence[Any], rng: np.random.Generator
+    side_a: Side,
+    side_b: Side,
+    point_inputs: Sequence[Any],
+    rng: np.random.Generator,
+    most_redraws: int = MOST_REDRAWS,
 ) -> Certificate | Mismatch:
     """Prove the same of two programs that take a point's arrays, and give outputs, each in its way.
 
     Args:
         side_a, side_b: the programs; as many outputs of each are compared, in order.
         point_inputs, rng: as of `prove_equal`.
+        most_redraws: draws with a zero divisor or a non-square before it is given up.
 
     Raises:
         Abstention: as `prove_equal`.
@@ -159,9 +164,9 @@ def prove_sides_equal(
             )
     # What holds of unknown functions is the stronger and cheaper proof; exp's own laws come second.
     unknown = FiniteField(uninterpreted=True)
-    found = _prove(side_a, side_b, unknown, point_inputs, rng)
+    found = _prove(side_a, side_b, unknown, point_inputs, rng, most_redraws)
     if isinstance(found, Mismatch) and not INTERPRETED.isdisjoint(unknown.draw.names):
-        found = _prove(side_a, side_b, FiniteField(), point_inputs, rng)
+        found = _prove(side_a, side_b, FiniteField(), point_inputs, rng, most_redraws)
     if isinstance(found, Mismatch):
         _require_decided((side_a, side_b), point_inputs)
     return found
@@ -197,6 +202,7 @@ def _prove(
     arithmetic: FiniteField,
     point_inputs: Sequence[Any],
     rng: np.random.Generator,
+    most_redraws: int,
 ) -> Certificate | Mismatch:
     sides = [
         (compile_afresh(side.program, arithmetic), side.arguments, side.outputs)
@@ -212,7 +218,7 @@ def _prove(
             redraws += 1
             if redraw.radicand is not None:
                 independent.add(redraw.radicand)
-            if redraws > MOST_REDRAWS:
+            if redraws > most_redraws:
                 raise Abstention(f"after {redraws} draws still {redraw}") from None
             continue
         if any(bool(np.any(decision.undecided)) for decision in cell):

@@ -146,3 +146,10 @@ def test_a_layer_of_relus_is_certified_and_a_value_for_its_slope_is_false():
     gradient = GRADIENT.replace("f'", "relu'") % ""
     assert last_row(*layer, gradient).certified
     assert last_row(*layer, gradient.replace("relu'", "relu")).verdict == "false"
+
+
+def test_a_norm_is_certified_though_it_takes_a_square_root():
+    rows = (r"n = \|x\|", r"y = \frac{1}{n} x", r"E = \frac12 \|y - t\|^2")
+    gradient = r"\frac{\partial E}{\partial n} = %s \frac{1}{n^2} x^T (y - t)"
+    assert last_row(*rows, gradient % "-").certified
+    assert last_row(*rows, gradient % "").verdict != "true"
