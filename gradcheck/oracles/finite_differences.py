@@ -203,7 +203,7 @@ class _Test:
             lambda displacement: float(line.value_at(1.0, along(displacement))),
             reach,
             lambda direction: line.derivative(along(direction)),
-            lambda found, claimed, direction: line.has_room_for(found, claimed, along(direction)),
+            lambda found, claimed, direction: line.excuses(found, claimed, along(direction)),
             line.rounding(),
         )
 
