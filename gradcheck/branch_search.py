@@ -9,6 +9,7 @@ Where none of them crosses, the distance is climbed along its gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -88,17 +89,15 @@ def entering(
 
     def found() -> Iterator[Point]:
         for base in branches.points_at(branch.site):
-            try:
+            with suppress(Abstention, GradcheckError):  # then there is no way from here
                 claim = claim_at(rule, base)
                 traced = programs.at(rule, claim, rng)
-            except (Abstention, GradcheckError):
-                continue
-            movable = _movable_arrays(rule, variation, claim.point)
-            approach = _Approach(traced, claim, branches, branch, movable, rng)
-            for arrays in approach.crossings():
-                point = _point(rule, variation, claim.point, arrays, f"to enter {branch}")
-                if point is not None:
-                    yield point
+                movable = _movable_arrays(rule, variation, claim.point)
+                approach = _Approach(traced, claim, branches, branch, movable, rng)
+                for arrays in approach.crossings():
+                    point = _point(rule, variation, claim.point, arrays, f"to enter {branch}")
+                    if point is not None:
+                        yield point
 
     return islice(found(), ATTEMPTS)
 

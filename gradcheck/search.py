@@ -195,7 +195,8 @@ class _Search:
             if not ways:
                 return
             way = ways.popleft()
-            point = next(way, None)
+            with fixed_random_state():
+                point = next(way, None)
             if point is None:
                 continue
             ways.append(way)  # one point in each branch comes before a second in any
