@@ -24,7 +24,7 @@ from gradcheck.rules import Point, Rule
 from gradcheck.verdicts import profile_named
 from gradcheck.verification import oracles_for
 
-__all__ = ["Campaign"]
+__all__ = ["Campaign", "declared", "is_finite"]
 
 TRACED = 0.25
 """The part of the points that all oracles examine; differences alone, which are cheaper, do the rest."""
@@ -49,7 +49,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         profile = profile_named("standard")
-        self._rules = {right.name: _declared(right) for right in RULES}
+        self._rules = {right.name: declared(right) for right in RULES}
         self._oracles = {
             (right.name, trace): oracles_for(self._rules[right.name], trace, profile.power)
             for right in RULES
@@ -63,7 +63,7 @@ class Campaign:
         traced = bool(rng.random() < TRACED)
         point = draw_point(right, rng)
         place = (right.family, point.inputs[0].dtype.name, "traced" if traced else "untraced")
-        if not _is_finite(right, point):
+        if not is_finite(right, point):
             self.counts[*place, "discarded"] += 1
             return
         found = self._verdict(right, traced, point, number)
@@ -94,7 +94,8 @@ class Campaign:
         return "\n".join(lines)
 
 
-def _declared(right: RightRule) -> Rule:
+def declared(right: RightRule) -> Rule:
+    """Return the rule that verifies `right` at the points of `draw_point`."""
     return gradcheck.vjp(
         right.forward,
         right.backward,
@@ -103,7 +104,7 @@ def _declared(right: RightRule) -> Rule:
     )
 
 
-def _is_finite(right: RightRule, point: Point) -> bool:
+def is_finite(right: RightRule, point: Point) -> bool:
     """Say whether the forward is finite: elsewhere nothing is claimed of it."""
     with np.errstate(all="ignore"):
         return bool(np.all(np.isfinite(right.forward(*point.inputs))))

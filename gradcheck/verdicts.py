@@ -202,6 +202,9 @@ def decide(
     true = true.astype(compared.dtype)
     proven, on_paper, inaccurate, subgradient, loses = (np.zeros(shape, bool) for _ in range(5))
     digits_lost, magnitude, several_kinks = 0.0, np.zeros(shape), np.zeros(shape, bool)
+    unsettled = np.zeros(
+        shape, bool
+    )  # on paper neither right nor wrong, whatever coarser numbers say
     with np.errstate(all="ignore"):
         for entries in _comparisons(found):
             direct = entries.claimed is None
@@ -217,14 +220,15 @@ def decide(
             known = np.isfinite(entries.bound) & np.isfinite(entries.true)
             error = np.abs(seen - entries.true)
             error = np.where(error <= entries.spread, 0.0, error - entries.spread)
-            outside = known & ~(error <= allowed) & ~((entries.true == 0) & (error <= absorbed))
+            lost_in_zero = known & ~(error <= allowed) & (entries.true == 0) & (error <= absorbed)
+            outside = known & ~(error <= allowed) & ~lost_in_zero
             if direct:
                 outside &= ~_overflows(claimed, entries.true)
             mixed = outside & _explained_by_several_kinks(seen, entries, allowed)
             outside &= ~mixed
             several_kinks |= mixed
             scale = asked.scale(np.maximum(np.abs(entries.true), entries.spread), natural)
-            inside = known & (error <= allowed) & (allowed <= asked.power * scale)
+            inside = known & (error <= allowed) & (allowed <= asked.power * scale) & ~unsettled
             if direct:
                 low = size.epsilon > EPSILON
                 harmless = outside & (proven | low) & (error <= asked.power * scale)
@@ -238,6 +242,7 @@ def decide(
                 outside &= ~lost
                 loses |= lost
             else:
+                unsettled |= lost_in_zero
                 proven |= inside
                 on_paper |= known & ~outside
             decisions[inside & (decisions == Decision.UNDECIDED)] = Decision.RIGHT

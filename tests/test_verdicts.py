@@ -236,3 +236,12 @@ def test_an_infinite_gradient_is_wrong_only_where_its_precision_could_hold_the_t
     true = [1e39, 1e37, 1e39]
     judgement = decide(X, own, size, [seen_in_float64(true, true)], "x", POWER)
     assert [Decision(d) for d in judgement.decisions] == [R, W, W]
+
+
+def test_what_is_neither_right_nor_wrong_on_paper_is_not_made_right_by_coarser_numbers():
+    """The truth is 0; 1e-8 may be lost beside a cotangent of 1, and is no zero in float64."""
+    size = OutputSize(1.0, 1.0, epsilon=2.0**-23)
+    for claimed, expected in [(0.0, R), (1e-8, U), (1e-2, W)]:
+        own, paper = np.full(3, claimed, np.float32), np.full(3, claimed)
+        found = decide(X, own, size, [seen_in_float64([0.0, 0, 0], paper)], "x", POWER)
+        assert [Decision(d) for d in found.decisions] == [expected] * 3

@@ -130,9 +130,9 @@ class Tally:
                 deviation = np.abs(judgement.claimed - judgement.true)[right]
                 scale = judgement.scale[right]
                 relative = np.where(deviation == 0, 0, deviation / scale)
-                visible = np.where(
-                    judgement.tolerance[right] == 0, 0, judgement.tolerance[right] / scale
-                )
+                # The true value may be off by the tolerance, and the claim by as much to the other side.
+                shown = 2 * judgement.tolerance[right]
+                visible = np.where(shown == 0, 0, shown / scale)
             self.agreement = max(self.agreement, float(np.max(relative)))
             self.visible = max(self.visible, float(np.max(visible)))
         return bool(np.all(right))

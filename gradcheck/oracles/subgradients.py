@@ -76,14 +76,14 @@ class Kinks:
         reach: how far each entry (k,) may be displaced, in its own units: one-sided slopes were seen to
             hold so far.
         slopes: the derivative at the point along a direction (k,) in units of `reach`.
-        has_room: whether kinks of single outputs that cancel in f leave room for a claim along a direction.
+        excuses: whether kinks of single outputs that cancel in f leave room for a claim along a direction.
         noise: the rounding of one value of f, in units of f.
     """
 
     f: Callable[[Array], float]
     reach: Array
     slopes: Callable[[Array], Derivative]
-    has_room: Callable[[Derivative, float, Array], bool]
+    excuses: Callable[[Derivative, float, Array], bool]
     noise: float
 
     def refutes(self, claim: Array, bound: Array, rng: np.random.Generator) -> Array | None:
@@ -112,7 +112,7 @@ class Kinks:
             return np.full(claim.shape, np.nan)
         claimed, slack = float(scaled @ direction), float(room @ np.abs(direction))
         low, high = along.interval
-        if low - slack <= claimed <= high + slack or self.has_room(along, claimed, direction):
+        if low - slack <= claimed <= high + slack or self.excuses(along, claimed, direction):
             return None
         excess = max(low - slack - claimed, claimed - high - slack)
         match self.explain(direction, high - low, excess, rng):
