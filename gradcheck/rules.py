@@ -65,6 +65,7 @@ class Rule:
         contract: the named dimensions, or None where `inputs=` or `points=` draw the inputs.
         inputs: the user's `inputs=fn(rng)`, or None.
         points: the user's Hypothesis strategy of tuples of inputs, or None.
+        called: how the user's backward is called, such as `backward(dout, cache)`; empty if unknown.
         scalar: whether the output is a scalar loss, whose only cotangent is 1.
         kinks: the declared derivative of the output by an entry of an input, at a kink of it, by the
             input's name.
@@ -97,6 +98,7 @@ class Rule:
     contract: Contract | None = None
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     points: Any = None
+    called: str = ""
     scalar: bool = False
     kinks: Mapping[str, float] = field(default_factory=dict)
     expected_failures: Mapping[str, str] = field(default_factory=dict)
@@ -145,10 +147,18 @@ class Rule:
                 raise BackwardError(f"{self.name}: {error}") from error.__cause__
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
-                raise BackwardError(f"{self.name}: {what}, where its forward runs") from error
+                raise BackwardError(
+                    f"{self.name}: {what}; {self._how_called(cotangent)}"
+                ) from error
             return self.gradients_by_input(raw, inputs)
 
         return output, pullback
+
+    def _how_called(self, cotangent: Any) -> str:
+        if not self.called:
+            return "its forward runs there"
+        dout = f" with dout {trees.describe(cotangent)}" if "dout" in self.called else ""
+        return f"its forward runs there, and it was called as {self.called}{dout}"
 
     def gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return one gradient per input out of what the backward returned, in any of its forms.

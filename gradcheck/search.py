@@ -32,11 +32,13 @@ from gradcheck import trees
 from gradcheck.branch_search import entering
 from gradcheck.checks.check import Bench, Check, Examination, points_for
 from gradcheck.checks.tally import Tally
-from gradcheck.errors import RuleError
+from gradcheck.errors import GradcheckError, RuleError
 from gradcheck.programs.branches import Branch
 from gradcheck.randomness import fixed_random_state
 from gradcheck.rules import Point, Rule
 from gradcheck.strategies import points
+from gradcheck.strategies.points import RAISED
+from gradcheck.strategies.refused_sizes import refused_sizes
 from gradcheck.strategies.variation import Variation
 from gradcheck.verdicts import Verdict
 
@@ -138,8 +140,8 @@ class _Search:
         except Unsatisfiable as error:
             raise RuleError(
                 f"rule {self.rule.name!r}: no point could be drawn at which the forward runs and is finite"
-                f"{_most_common(self.tally)}; give inputs=fn(rng) or domains that keep the forward's inputs "
-                "valid"
+                f"{_most_common(self.tally)}; give dimensions or domains that the forward takes, such as "
+                "gradcheck.integers('N', below='C') for labels, or draw the inputs with inputs=fn(rng)"
             ) from error
         return Outcome(self.tally, self.smallest, replayed, out_of_time)
 
@@ -158,6 +160,7 @@ class _Search:
             self.drawn = []
             self._generate(shelf)
             if self.smallest is None:
+                self._require_sizes()
                 discarded = self.tally.discarded.copy()
                 _Drawn.latest = _Drawn(self.rule, self.draw, self.drawn, discarded, self.unhealthy)
             return
@@ -204,6 +207,16 @@ class _Search:
             with fixed_random_state(), suppress(_Failed):
                 self._examine(point)
 
+    def _require_sizes(self) -> None:
+        """Refuse a contract most of whose sizes the forward does not take, and no unequal ones."""
+        discarded = self.tally.discarded.items()
+        raised = sum(count for reason, count in discarded if reason.startswith(RAISED))
+        if raised > self.tally.points and (refused := refused_sizes(self.rule)):
+            raise RuleError(
+                f"rule {self.rule.name!r}: the forward raises wherever the sizes are unequal, such as at "
+                f"{refused}; give its inputs the dimensions that it takes, one name for sizes that are equal"
+            )
+
     def _generate(self, shelf: ExampleDatabase | None) -> None:
         phases = [Phase.generate, Phase.shrink]
         try:
@@ -242,7 +255,11 @@ class _Search:
         with suppress(
             _Failed, SkipTest
         ):  # skipped: the database holds nothing, or no phase is left
-            examine()
+            try:
+                examine()
+            except GradcheckError as error:
+                error.__notes__ = []  # Hypothesis shows how it drew the point
+                raise
 
     def _discarded(self, reason: str) -> None:
         self.tally.discarded[reason] += 1

@@ -280,3 +280,7 @@ def _require_rule(rule: object) -> None:
             f"gradcheck.verify takes a rule, not {rule!r:.80}; make one with gradcheck.pair, "
             "gradcheck.vjp or gradcheck.gradient"
         )
+    try:
+        select([*rule.expected_failures])
+    except UsageError as error:
+        raise UsageError(f"rule {rule.name!r}, expected_failures=: {error}") from None

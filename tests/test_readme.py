@@ -4,9 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
+
+import gradcheck
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -66,6 +71,75 @@ def test_the_readme_opens_with_two_commands_for_the_main_job_and_the_tests():
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     assert any(line.endswith("&& gradcheck verify reference") for line in commands)
     assert any(line.endswith("&& pytest") for line in commands)
+
+
+class Dense:
+    """The layer that the README imports; `factor` is right where it is 1."""
+
+    factor = 1.0
+
+    def __init__(self, D, M):
+        self.params = {"w": np.ones((D, M)), "b": np.zeros(M)}
+        self.grads = {}
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["w"] + self.params["b"]
+
+    def backward(self, dout):
+        self.grads = {"w": self.x.T @ dout, "b": self.factor * dout.sum(axis=0)}
+        return dout @ self.params["w"].T
+
+
+class DenseWrong(Dense):
+    factor = 0.5
+
+
+def square_of_torch(factor):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**2
+
+        @staticmethod
+        def backward(ctx, dout):
+            return factor * dout * ctx.saved_tensors[0]
+
+    return Square
+
+
+FAULTS = {
+    "pair": ("dout.sum(axis=0)", "dout.mean(axis=0)"),
+    "vjp": ("np.exp(-x)", "np.exp(x)"),
+    "jvp": ("np.cos", "-np.cos"),
+    "gradient": ("12 * x**2 * v", "12 * x * v"),
+    "layer": ("import Dense", "import DenseWrong as Dense"),
+    "jax_rule": ("1 - y**2", "1 - y"),
+    "torch_function": ("import Square", "import SquareWrong as Square"),
+}
+"""A fault in the README's example of each way to declare a rule."""
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_layer_of_each_kind_is_verified_in_six_lines(kind, monkeypatch):
+    code = re.search(rf"\*\*`{kind}`\*\*:.*?```python\n(.*?)```", README, re.DOTALL).group(1)
+    assert len([line for line in code.splitlines() if line]) <= 6
+    layers = types.ModuleType("layers")
+    layers.Dense, layers.DenseWrong = Dense, DenseWrong
+    if kind == "torch_function":
+        layers.Square, layers.SquareWrong = square_of_torch(2), square_of_torch(1)
+    monkeypatch.setitem(sys.modules, "layers", layers)
+    check = gradcheck.check
+    monkeypatch.setattr(gradcheck, "check", lambda rule: check(rule, examples=8, seed=1))
+    names = {"np": np, "gradcheck": gradcheck, "jax": jax, "jnp": jax.numpy}
+    exec(code, dict(names))
+    right, wrong = FAULTS[kind]
+    assert right in code
+    with pytest.raises(gradcheck.GradientError, match="claimed"):
+        exec(code.replace(right, wrong), dict(names))
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))

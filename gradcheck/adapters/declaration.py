@@ -86,6 +86,10 @@ def declare(
             f"gradcheck.{kind}: inputs= is {inputs!r}; it takes a function of a numpy Generator that "
             "returns the tuple of inputs"
         )
+    if points is not None and not (hasattr(points, "map") and hasattr(points, "example")):
+        raise ContractError(
+            f"gradcheck.{kind}: points= is {points!r:.80}; it takes a Hypothesis strategy of tuples of inputs"
+        )
     contract, defaults = None, ()
     if inputs is None and points is None:
         contract = make_contract(
@@ -117,9 +121,10 @@ def declare(
         defaults=defaults,
         inputs=inputs,
         points=points,
+        called=CALLS.get(kind, ""),
         scalar=scalar,
         kinks=_kinks(kind, names, options.get("kinks")),
-        expected_failures=dict(options.get("expected_failures") or {}),
+        expected_failures=_expected_failures(kind, options.get("expected_failures")),
         strict=bool(options.get("strict", False)),
         conjugation=_declared_conjugation(kind, options.get("conjugation")),
     )
@@ -144,6 +149,15 @@ def _declared_conjugation(kind: str, declared: Any) -> str | None:
 OWN_CONVENTION = {"jax_rule": "jax", "torch_function": "torch", "jvp": "jax"}
 """The convention of the complex gradients of these adapters. A tangent needs none: a gradient that is made
 of tangents is whatever it is made to be."""
+
+
+CALLS = {
+    "pair": "backward(dout, cache)",
+    "vjp": "vjp(dout, *inputs)",
+    "gradient": "grad(*inputs)",
+    "jvp": "jvp(inputs, tangents)",
+}
+"""How the adapters call the user's backward."""
 
 
 def _belonging_to(
@@ -172,6 +186,15 @@ def _belonging_to(
 
 def _shapes(output: Any) -> list[tuple[int, ...]]:
     return [np.shape(value) for _, value in trees.leaves(output)]
+
+
+def _expected_failures(kind: str, declared: Any) -> dict[str, str]:
+    if declared is not None and not isinstance(declared, Mapping):
+        raise ContractError(
+            f"gradcheck.{kind}: expected_failures= is {declared!r:.80}; it takes the reason by the name of "
+            'the check, as in expected_failures={"dtype": "float64 tables"}'
+        )
+    return dict(declared or {})
 
 
 def _kinks(kind: str, names: tuple[str, ...], declared: Any) -> dict[str, float]:

@@ -12,7 +12,7 @@ from gradcheck import trees
 from gradcheck.adapters.declaration import declare
 from gradcheck.adapters.second_order import rule_of_backward
 from gradcheck.complex_parts import on_parts
-from gradcheck.errors import Abstention
+from gradcheck.errors import Abstention, RuleError
 from gradcheck.rules import Pullback, Rule
 
 __all__ = ["jax_rule"]
@@ -50,8 +50,17 @@ def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
     differentiated = keywords.get("derivative_of") or f
     backward = _Traced(_gradients_of(f))
 
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        try:
+            return own.evaluate(inputs)
+        except Abstention as abstention:
+            raise RuleError(
+                f"{abstention}; gradcheck.jax_rule takes a function of JAX arrays, written with jax.numpy: "
+                "NumPy code is declared by gradcheck.pair or gradcheck.vjp"
+            ) from abstention.__cause__
+
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
-        return own.evaluate(inputs), lambda cotangent: own.pulled_back(inputs, cotangent)
+        return primal(inputs), lambda cotangent: own.pulled_back(inputs, cotangent)
 
     def linearise_backward(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
         return (
@@ -64,7 +73,7 @@ def jax_rule(f: Callable[..., Any], /, **keywords: Any) -> Rule:
         {"f": f},
         keywords,
         linearise=linearise,
-        primal=own.evaluate,
+        primal=primal,
         run=lambda function, inputs: _Traced(function).evaluate(inputs),
     )
     true = _gradients_of(differentiated, inlined=True)

@@ -89,6 +89,7 @@ def _transposed(
     weights = [np.ones(size) for size in sizes]
     for weight in weights:
         weight *= rng.uniform(0.5, 2.0, weight.size) * rng.choice([-1.0, 1.0], weight.size)
+    weights = [weight.astype(value.dtype) for weight, value in zip(weights, variables, strict=True)]
 
     def along(tangents: list[Any]) -> Any:
         return _contraction(jvp(inputs, _tangents(inputs, tangents)), output, cotangent)

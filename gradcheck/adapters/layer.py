@@ -201,7 +201,13 @@ class _Layer:
         def claimed(made: Any, cache: tuple[Any, ...], inputs: Any, cotangent: Any) -> Any:
             raw = self._back(made, cotangent, *cache)
             if gradients is None:
+                self._require_all(raw, names[1])
                 return with_parameters_last(raw, names[0], inputs[count:last], names[1])
+            if raw is None and any(rule.expected(inputs)[:count]):
+                raise RuleError(
+                    f"the backward of {self._title()} returned None for {', '.join(names[0])} (a return is "
+                    "missing?); return (None,) if the layer claims no gradient of its inputs"
+                )
             own = by_input(raw, names[0], inputs[:count], rule.expected(inputs)[:count])
             left = gradients(made)
             kept = {name: left[name] for name in left if name in names[1]}
@@ -293,6 +299,15 @@ class _Layer:
         if isinstance(self.backward, str):
             return getattr(made, self.backward)(*arguments)
         return self.backward(made, *arguments)
+
+    def _require_all(self, raw: Any, parameters: Sequence[str]) -> None:
+        """Refuse what can be the gradient of one input alone where nothing says where the others are."""
+        if parameters and (raw is None or trees.is_variable(raw)):
+            raise RuleError(
+                f"the backward of {self._title()} returned {trees.describe(raw)}, and nothing says where the "
+                f"gradients of {', '.join(parameters)} are; name the places where it leaves them, such as "
+                "grads='grads' or grads=['dw', 'db'], or return them behind the gradients of the inputs"
+            )
 
     def _places(self, example: Any) -> dict[str, Place]:
         return {} if self.params is None else places_of(self.params, example, "params")
@@ -395,7 +410,8 @@ def _sizes(
     if unknown:
         raise ContractError(
             f"gradcheck.layer: {unknown[0]!r}, which make takes, is no dimension of an input or parameter; "
-            f"declare it, such as {unknown[0]}=gradcheck.one_of(1, 2)"
+            "say where the parameters are, such as params='params', or declare it, such as "
+            f"{unknown[0]}=gradcheck.one_of(1, 2)"
         )
 
     def sizes_of(inputs: tuple[Any, ...]) -> dict[str, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gradcheck import trees
 from gradcheck.adapters.declaration import declare
+from gradcheck.errors import RuleError
 from gradcheck.rules import Pullback, Rule
 
 __all__ = ["vjp"]
@@ -32,9 +34,21 @@ def vjp(forward: Callable[..., Any], vjp: Callable[..., Any], /, **keywords: Any
     """
 
     def linearise(inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
-        return forward(*inputs), lambda cotangent: vjp(cotangent, *inputs)
+        return primal(inputs), lambda cotangent: vjp(cotangent, *inputs)
+
+    def primal(inputs: tuple[Any, ...]) -> Any:
+        return _without_cache(forward(*inputs))
 
     functions = {"forward": forward, "vjp": vjp}
-    return declare(
-        "vjp", functions, keywords, linearise=linearise, primal=lambda inputs: forward(*inputs)
-    )
+    return declare("vjp", functions, keywords, linearise=linearise, primal=primal)
+
+
+def _without_cache(output: Any) -> Any:
+    if isinstance(output, tuple) and any(
+        part is None or isinstance(part, (tuple, dict)) for part in output
+    ):
+        raise RuleError(
+            f"the forward returned {trees.describe(output)}, and gradcheck.vjp expects the output alone, an "
+            "array or a tuple of arrays; a forward that returns (out, cache) is declared by gradcheck.pair"
+        )
+    return output

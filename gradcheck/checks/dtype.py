@@ -73,7 +73,7 @@ class DtypeCheck(BehaviourCheck):
         for path, true in expected.items():
             claimed = found.get(path, np.zeros(0))
             natural = natural_scale(case.values[path], wide.size(wide.cotangent))
-            if claimed.shape != true.shape:
+            if not claimed.shape == true.shape == natural.shape:
                 continue
             wrong = _wrong(claimed, true, natural, np.zeros(true.shape))
             if np.any(wrong):

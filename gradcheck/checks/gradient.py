@@ -64,7 +64,8 @@ class GradientCheck:
             if variable.claimed is not None and not variable.comparable
         ]
         if not compared and not misshapen:
-            return Examination(Verdict.INCONCLUSIVE, reasons=(NOTHING_CLAIMED,))
+            reason = NOTHING_CLAIMED if claim.variables else _no_real_numbers(rule, claim.point)
+            return Examination(Verdict.INCONCLUSIVE, reasons=(reason,))
         evidence = [oracle.examine(rule, claim, bench.rng) for oracle in bench.oracles]
         judgements = judge_all(claim, compared, evidence, bench.profile.power, least_size)
         wrong = [v for v in compared if judgements[v.path].count(Decision.WRONG)]
@@ -222,6 +223,14 @@ def other_convention(rule: Rule, point: Point, bench: Bench) -> str:
         if worst(map(_verdict, judgements.values())) is Verdict.PASS:
             return f"right by the other convention of complex gradients: conjugation={name!r}"
     return ""
+
+
+def _no_real_numbers(rule: Rule, point: Point) -> str:
+    found = [
+        f"{name} is {trees.describe(value)}"
+        for name, value in zip(rule.input_names, point.inputs, strict=True)
+    ]
+    return f"no input is an array of real numbers, which alone have gradients: {', '.join(found)}"
 
 
 def _in_parts(point: Point) -> Point:

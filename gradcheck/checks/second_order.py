@@ -18,7 +18,7 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.checks.behaviour import DOES_NOT_APPLY, does_not_apply, undecided
-from gradcheck.checks.check import Bench, Examination, Finding
+from gradcheck.checks.check import Bench, Examination, Finding, points_for
 from gradcheck.checks.gradient import GradientCheck, output_size
 from gradcheck.checks.running import copied, like
 from gradcheck.checks.tally import Tally
@@ -63,6 +63,9 @@ class SecondOrderCheck(GradientCheck):
             return undecided("a gradient has not the shape of its input")
         if holds_complex((claim.point.inputs, claim.output)):
             return does_not_apply("second derivatives by complex numbers are not examined")
+        # discovery names a rule after its variable
+        what = "hvp" if rule.kind == "gradient" else "the backward"
+        second = replace(second, name=f"{what} of {rule.name}")
         inputs = point.inputs
         if len(second.input_names) > len(inputs):
             inputs = (*inputs, claim.point.cotangent)
@@ -99,7 +102,7 @@ class SecondOrderCheck(GradientCheck):
         """Pass as the check `gradient` does, or where no second derivative is offered."""
         if not tally.applies:
             return Verdict.PASS, DOES_NOT_APPLY + tally.inapplicable.most_common(1)[0][0]
-        return super().conclude(tally, profile)
+        return super().conclude(tally, replace(profile, examples=points_for(self, profile)))
 
 
 def _size_of_gradients(claim: Claim, direction: Any) -> float:

@@ -103,7 +103,8 @@ def _refuse_unknown(
 ) -> None:
     for name in declared:
         if name not in parameters:
-            near = difflib.get_close_matches(name, [*parameters, *sorted(reserved)], n=1)
+            known = {known.lower(): known for known in [*sorted(reserved), *parameters]}
+            near = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=1)]
             hint = f"; did you mean {near[0]!r}?" if near else "."
             names = ", ".join(parameters) or "none"
             raise ContractError(

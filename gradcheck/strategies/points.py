@@ -20,9 +20,12 @@ from gradcheck.strategies.dimensions import sizes as drawn_sizes
 from gradcheck.strategies.values import cotangent, styles, values
 from gradcheck.strategies.variation import AS_DRAWN, MANNERS, Variation
 
-__all__ = ["VARIED", "point_at", "points"]
+__all__ = ["RAISED", "VARIED", "point_at", "points"]
 
 OnDiscard = Callable[[str], None]
+
+RAISED = "the forward raised"
+"""What the reason of a discarded draw begins with, where the forward raised."""
 
 VARIED = "varied: "
 """In the label of a point, what comes before the manners in which the user's own draw was varied."""
@@ -223,7 +226,7 @@ def _complete(
     except GradcheckError:
         raise
     except Exception as error:
-        return f"the forward raised {type(error).__name__}: {error}"
+        return f"{RAISED} {type(error).__name__}: {error}"
     leaves = trees.leaves(output)
     if not all(_is_finite(value) for _, value in leaves):
         return "the forward's output is not finite"

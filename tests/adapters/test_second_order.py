@@ -82,6 +82,11 @@ def test_differences_of_the_gradient_decide_without_a_trace():
     assert report.findings[0].message.startswith("hvp of cubes: the gradient of x")
 
 
+def test_as_many_points_decide_as_are_drawn():
+    rule = gradient(cubes, lambda x: 3 * x**2, hvp=lambda x, v: 6 * x * v, x="N")
+    assert verify(rule, seed=SEED, examples=8).verdict == "pass"
+
+
 def test_a_failure_is_shown_again_at_its_point():
     rule = gradient(cubes, lambda x: 3 * x**2, hvp=lambda x, v: 3 * x * v, x="N")
     point = gradcheck.Point((np.array([1.0]),))
