@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import gradcheck
 from gradcheck import BackwardError, Point, RuleError, gradient, pair, vjp
 from gradcheck.rules import claim_at
 
@@ -134,3 +135,18 @@ def test_user_code_works_on_copies():
     point = Point((X.copy(),), np.ones(2))
     claim_at(vjp(spoil, lambda g, x: g, x="N"), point)
     np.testing.assert_array_equal(point.inputs[0], X)
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.0, "pass"), (1.5, "fail")], ids=["right", "wrong"]
+)
+def test_arguments_with_defaults_that_a_vjp_does_not_take_are_no_inputs(factor, verdict):
+    """A ufunc has `out=None`, and many a forward an axis that its backward has no room for."""
+    for forward in (np.sin, lambda x, axis=-1, keepdims=False: np.sin(x)):
+        rule = gradcheck.vjp(
+            forward,
+            lambda dout, x: factor * dout * np.cos(x),
+            inputs=lambda rng: (rng.normal(size=3),),
+        )
+        assert rule.input_names == ("x",)
+        assert gradcheck.verify(rule, examples=8, seed=1, checks=["gradient"]).verdict == verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from gradcheck.contracts import make_contract
 from gradcheck.errors import ContractError, RuleError
 from gradcheck.rules import Pullback, Rule
 
-__all__ = ["OPTIONS", "Linearise", "Primal", "Run", "declare"]
+__all__ = ["OPTIONS", "Linearise", "Primal", "Run", "declare", "positional_room"]
 
 Primal = Callable[[tuple[Any, ...]], Any]
 Linearise = Callable[[tuple[Any, ...]], tuple[Any, Pullback]]
@@ -90,7 +91,8 @@ def declare(
         raise ContractError(
             f"gradcheck.{kind}: points= is {points!r:.80}; it takes a Hypothesis strategy of tuples of inputs"
         )
-    contract, defaults = None, ()
+    contract = None
+    defaults: tuple[Any, ...] = ()
     if inputs is None and points is None:
         contract = make_contract(
             forward,
@@ -109,6 +111,8 @@ def declare(
         )
     else:
         names, defaults = _parameters(kind, forward)
+        spare = min(_spare(kind, names, functions), len(defaults))
+        names, defaults = names[: len(names) - spare], defaults[: len(defaults) - spare]
     own_name: str = getattr(forward, "__name__", kind)
     rule = Rule(
         name=options.get("name") or own_name,
@@ -219,10 +223,28 @@ def _kinks(kind: str, names: tuple[str, ...], declared: Any) -> dict[str, float]
     return {name: float(value) for name, value in declared.items()}
 
 
+def _spare(kind: str, names: tuple[str, ...], functions: Mapping[str, Callable[..., Any]]) -> int:
+    """Return how many of the last inputs a backward that takes the inputs themselves has no room for."""
+    others = {"vjp": 1, "gradient": 0}.get(kind)
+    room = None if others is None else positional_room(list(functions.values())[-1])
+    return 0 if room is None or others is None else max(len(names) + others - room, 0)
+
+
+def positional_room(function: Callable[..., Any]) -> int | None:
+    """Return how many positional arguments a function takes; None if any number or unknown."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(item.kind is item.VAR_POSITIONAL for item in parameters):
+        return None
+    return sum(
+        item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters
+    )
+
+
 def _parameters(kind: str, forward: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
     """Return the names of the forward's positional parameters, and the defaults of the last ones."""
-    import inspect
-
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError) as error:

@@ -103,9 +103,13 @@ def _dimensions(
                 and smaller == factor * sample[name]
             ):
                 candidates.append(name if factor == 1 else f"{factor}*{name}")
+            if size == value + 1 and smaller == sample[name] + 1:  # a bias among the weights
+                candidates.append(f"{name}+1")
         for one, two in itertools.combinations(sizes, 2):
             if size == sizes[one] * sizes[two] and smaller == sample[one] * sample[two]:
                 candidates.append(f"{one}*{two}")
+            if size == sizes[one] + sizes[two] and smaller == sample[one] + sample[two]:
+                candidates.append(f"{one}+{two}")
         if len(candidates) != 1:
             raise ContractError(
                 f"gradcheck.layer: the dimensions of {path} cannot be told from examples (it is "

@@ -8,11 +8,11 @@ other is.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gradcheck.adapters.declaration import positional_room
 from gradcheck.errors import ContractError, RuleError
 from gradcheck.gradients import by_input
 from gradcheck.rules import Pullback, Rule
@@ -106,7 +106,7 @@ def rule_of_backward(
 def _require_directions(rule: Rule, hvp: Callable[..., Any]) -> None:
     if not callable(hvp):
         raise ContractError(f"gradcheck.gradient: hvp= is {hvp!r:.80}, not a callable")
-    room = _room(hvp)
+    room = positional_room(hvp)
     if room is not None and room <= len(rule.input_names):
         raise ContractError(
             f"gradcheck.gradient: hvp takes {room} argument{'s' * (room != 1)}; it is called as "
@@ -116,22 +116,9 @@ def _require_directions(rule: Rule, hvp: Callable[..., Any]) -> None:
 
 
 def _require_room(hvp: Callable[..., Any], inputs: int, directions: int) -> None:
-    room = _room(hvp)
+    room = positional_room(hvp)
     if room is not None and room < inputs + directions:
         raise RuleError(
             f"hvp takes {room} arguments for {inputs} inputs and the {directions} gradients that grad "
             "claims; it is called as hvp(*inputs, *directions), one direction for each of them"
         )
-
-
-def _room(hvp: Callable[..., Any]) -> int | None:
-    """Return how many positional arguments a function takes; None if any number or unknown."""
-    try:
-        parameters = inspect.signature(hvp).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(item.kind is item.VAR_POSITIONAL for item in parameters):
-        return None
-    return sum(
-        item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters
-    )

@@ -188,12 +188,18 @@ def _from_annotation(name: str, annotation: Any) -> Domain | None:
     return complex(text) if dtype.startswith("Complex") else real(text)
 
 
+def _return_annotation(function: Callable[..., Any]) -> Any:
+    try:
+        return inspect.signature(function, eval_str=True).return_annotation
+    except Exception:  # unreadable, or an annotation that cannot be evaluated
+        return None
+
+
 def _output(
     function: Callable[..., Any], output: str | Sequence[str] | None
 ) -> Shape | tuple[Shape, ...] | None:
     if output is None:
-        annotation = getattr(function, "__annotations__", {}).get("return")
-        text = getattr(annotation, "dim_str", None)
+        text = getattr(_return_annotation(function), "dim_str", None)
         return parse_shape(text, "the output") if isinstance(text, str) else None
     if isinstance(output, str):
         return parse_shape(output, "the output")

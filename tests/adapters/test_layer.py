@@ -313,6 +313,42 @@ def test_gates_and_products_of_sizes_are_read_off_the_parameters():
     assert verdict_of(rule)[0] == "pass"
 
 
+class Cell:
+    """A step of a recurrent network: one weight for the input beside the state, the bias in its last row."""
+
+    def __init__(self, D, H):
+        self.w, self.step = np.zeros((D + H, 4 * H)), np.zeros((D + 1, H))
+
+    def forward(self, x, h):
+        both = np.concatenate([x, h], axis=1)
+        ones = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+        self.both, self.ones = both, ones
+        return both @ self.w, ones @ self.step
+
+    def backward(self, douts):
+        gates, steps = douts
+        self.dw, self.dstep = self.both.T @ gates, self.ones.T @ steps
+        split = self.ones.shape[1] - 1
+        dboth = gates @ self.w.T
+        return dboth[:, :split] + steps @ self.step[:-1].T, dboth[:, split:]
+
+
+class CellWrong(Cell):
+    def backward(self, douts):
+        dx, dh = super().backward(douts)
+        self.dstep[-1] /= len(dx)
+        return dx, dh
+
+
+@pytest.mark.parametrize(("make", "expected"), [(Cell, "pass"), (CellWrong, "fail")])
+def test_sums_of_sizes_are_read_off_the_parameters(make, expected):
+    rule = layer(make, x="N D", h="N H", params=["w", "step"], grads=["dw", "dstep"])
+    shapes = [domain.shape.text for domain in rule.contract.domains.values()]
+    assert shapes == ["N D", "N H", "D+H 4*H", "D+1 H"]
+    verdict, report = verdict_of(rule, checks=["gradient"])
+    assert verdict == expected, str(report)
+
+
 def test_labels_are_an_input_of_the_forward_without_a_gradient():
     class CrossEntropy:
         def __init__(self, width, classes):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck.contracts import make_contract, one_of, real
+from gradcheck.contracts import Shape, make_contract, one_of, real
 from gradcheck.errors import ContractError
 
 RESERVED = frozenset({"name", "output", "inputs", "points", "batch", "dims"})
@@ -166,3 +166,12 @@ def test_annotated_integers_need_a_range() -> None:
 def test_an_annotation_that_cannot_be_evaluated_is_passed_over() -> None:
     forward = annotated(x="NoSuchThing[Array]", w="also missing")
     assert list(make_contract(forward, {"x": "N", "w": real("N")}).inputs) == ["x", "w"]
+
+
+def test_an_annotation_of_the_result_in_a_string_is_read() -> None:
+    forward = annotated(x=annotation("Float", "N"), w=annotation("Float", "N"))
+    forward.__annotations__["return"] = "Result"
+    forward.__globals__["Result"] = annotation("Float", "N N")
+    output = make_contract(forward, {}).output
+    assert isinstance(output, Shape)
+    assert output.text == "N N"
