@@ -148,7 +148,7 @@ class Rule:
             except Exception as error:
                 what = _what_raised("backward", inputs, error)
                 raise BackwardError(
-                    f"{self.name}: {what}; {self._how_called(cotangent)}"
+                    f"{self.name}: {what}, where its forward runs{self._how_called(cotangent)}"
                 ) from error
             return self.gradients_by_input(raw, inputs)
 
@@ -156,9 +156,9 @@ class Rule:
 
     def _how_called(self, cotangent: Any) -> str:
         if not self.called:
-            return "its forward runs there"
+            return ""
         dout = f" with dout {trees.describe(cotangent)}" if "dout" in self.called else ""
-        return f"its forward runs there, and it was called as {self.called}{dout}"
+        return f"; it was called as {self.called}{dout}"
 
     def gradients_by_input(self, raw: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return one gradient per input out of what the backward returned, in any of its forms.
