@@ -110,9 +110,12 @@ def _size_of_gradients(claim: Claim, direction: Any) -> float:
 
     The gradient of a saturated sigmoid is zero because 1 - y was rounded, and so is its derivative: a
     gradient is no better known than to a rounding of |output| / |input|, or of |output| where it changes
-    within a unit of a large input, as that of softmax does.
+    within a unit of a large input, as that of softmax does. Any entry of the output may have been
+    rounded on the way, also one that the cotangent leaves out.
     """
-    size = output_size(claim).contraction
+    outputs = [np.abs(np.asarray(leaf)) for _, leaf in trees.leaves(claim.output)]
+    largest = max((float(np.max(leaf, initial=0.0)) for leaf in outputs), default=0.0)
+    size = output_size(claim).cotangent * largest
     parts = trees.leaves(direction)
     variables = claim.variables
     if len(parts) != len(variables):  # a product has directions for the claimed gradients alone
