@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import gradcheck
+from tests.third_party.central import agree, slopes
 
 with pytest.MonkeyPatch.context() as patch:
     patch.setattr(np, "int", int, raising=False)  # removed in NumPy 1.24
@@ -100,8 +102,19 @@ batch_norm_of_images = recorded(
     beta="C",
 )
 
-maximum = recorded(lambda x, axis: F.max(x, axis), x="N D", axis=gradcheck.one_of(None, 0, 1))
-minimum = recorded(lambda x, axis: F.min(x, axis), x="N D", axis=gradcheck.one_of(None, 0, 1))
+TIED = gradcheck.elements("3 4", st.sampled_from([0.0, 1.0]))
+maximum = recorded(
+    lambda x, axis: F.max(x, axis),
+    x=TIED,
+    axis=gradcheck.one_of(None, 0, 1),
+    expected_failures={"gradient": "each of several tied entries gets the whole cotangent"},
+)
+minimum = recorded(
+    lambda x, axis: F.min(x, axis),
+    x=TIED,
+    axis=gradcheck.one_of(None, 0, 1),
+    expected_failures={"gradient": "each of several tied entries gets the whole cotangent"},
+)
 clip = recorded(lambda x: F.clip(x, -0.5, 1.0), x="N D")
 conv2d = recorded(
     lambda x, W, b, stride, pad: F.conv2d(x, W, b, stride, pad),
@@ -177,3 +190,13 @@ def test_gradcheck_says_so(function, shape):
     report = gradcheck.verify(rule, checks=["gradient"], examples=1, seed=1)
     assert report.verdict == "fail"
     assert "its backward raised" in report.findings[0].message
+
+
+@pytest.mark.parametrize("function", [F.max, F.min])
+def test_the_gradient_of_a_tie_counts_the_cotangent_once_for_each_entry(function):
+    """Moved together, the tied entries move their maximum by as much, once."""
+    x = Variable(np.ones(3))
+    function(x).backward()
+    together = slopes(lambda t: function(Variable(np.ones(3) + t)).data, np.zeros(1))
+    assert agree(together, [1.0])
+    assert np.sum(x.grad.data) == 3.0
