@@ -89,6 +89,9 @@ class Algebra(Core):
         b = self.evaluate(right, frame)
         if isinstance(a, Jacobian) or isinstance(b, Jacobian):
             return self._chain(a, b)
+        counted = _mean_over(left)
+        if counted is not None:
+            self.model.note_count(counted, (), b.rows)
         return self._multiply(sign, a, b)
 
     def _multiply(self, sign: str, a: Value, b: Value) -> Value:
@@ -246,6 +249,16 @@ class Algebra(Core):
         matrix = jacobian.matrix
         scaled = None if matrix is None else lambda: self._multiply("", by, matrix())
         return Jacobian(jacobian.of, jacobian.by, pull, scaled, jacobian.scale)
+
+
+def _mean_over(left: ex.Expression) -> ex.Symbol | None:
+    """Return the d of `1/d 1^T` in front of a vector, which takes the mean of its d elements."""
+    match left:
+        case ex.Product("", ex.Divided(_, ex.Symbol() as below), ex.Transposed(ones)) if _is_one(
+            ones
+        ):
+            return None if below.family else below
+    return None
 
 
 def _is_one(expression: ex.Expression) -> bool:

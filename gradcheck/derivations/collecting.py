@@ -11,12 +11,12 @@ from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.losses import Losses
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.walks import (
+    family_letters,
     key_of,
     matches,
     nodes_of,
     overlap,
     substituted,
-    used_symbols,
 )
 
 __all__ = ["Collecting"]
@@ -56,6 +56,7 @@ class Collecting(Losses):
             for node in nodes_of(side)
             if isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)
         }
+        self._count_members()
         self._sample_losses()
         self._use_later_names()
         self.redefining = sorted(
@@ -144,6 +145,15 @@ class Collecting(Losses):
             meant = [d for d in earlier if isinstance(d.body, ex.Derivative)] or earlier
             self.claims.append(Claim(row, left, right, "redefinition", meant[-1], made))
 
+    def _count_members(self) -> None:
+        """The m of `sum_{i=1}^m x^{(i)}`, a sum over members of a family, is how many there are."""
+        for claim in self.claims:
+            for node in (*nodes_of(claim.left), *nodes_of(claim.right)):
+                if not (isinstance(node, ex.SumOver) and isinstance(node.last, ex.Symbol)):
+                    continue
+                if set(node.letters) & family_letters(node.body) and not node.last.family:
+                    self.member_counts.add(node.last.name)
+
     def _use_later_names(self) -> None:
         """`h = f(Wx)` above `z = Wx` is `h = f(z)`, or h would not depend on z."""
         named = [d for d in self.definitions if not isinstance(d.body, ex.Symbol | ex.Number)]
@@ -215,12 +225,7 @@ class Collecting(Losses):
             own = {index.letter for index in definition.pattern}
             if own or self.is_backward(definition.body):
                 continue
-            for symbol in used_symbols(definition.body):
-                found |= {
-                    i.letter
-                    for i in symbol.family
-                    if i.letter and i.letter not in self.table.last_letters
-                }
+            found |= family_letters(definition.body) - self.table.last_letters
         return found & {"t"}
 
     def _bare_first(self) -> set[str]:
@@ -245,9 +250,11 @@ class Collecting(Losses):
                     right = node.right
                     if isinstance(right, ex.Product):
                         right = right.left
-                    if isinstance(right, ex.SumOver) and right.last is None:
+                    below = node.left.below
+                    rooted = any(isinstance(n, ex.Rooted | ex.Power) for n in nodes_of(below))
+                    if isinstance(right, ex.SumOver) and right.last is None and not rooted:
                         for letter in right.letters:
-                            for symbol in ex.symbols(node.left.below):
+                            for symbol in ex.symbols(below):
                                 self.divisors[letter].add(symbol.name)
 
     def alike(self, symbol: ex.Symbol) -> list[str]:

@@ -86,6 +86,7 @@ class Definitions:
         self.normalised: set[str] = set(table.distributions)
         self.notes: list[str] = []
         self.orientation = "column"
+        self.numerator_layout = False
         self.kinds: dict[str, str] = dict(table.kinds)
         self.spreads = False
         self.loose_products = False
@@ -101,6 +102,7 @@ class Definitions:
         self.bare_first: set[str] = set()
         self.redefining: list[int] = []
         self.count_names: set[str] = set()
+        self.member_counts: set[str] = set()
         self.stated: set[ex.Symbol] = set()
         self.divisors: dict[str, set[str]] = defaultdict(set)
         self.signatures: dict[int, str] = {}
@@ -231,7 +233,7 @@ class Definitions:
         symbols keep their meaning."""
         return max((r for r in self.redefining if r <= row), default=-1)
 
-    def _below(self, name: str) -> set[str]:
+    def names_below(self, name: str) -> set[str]:
         """Return every name that the definitions of a name reach."""
         return set().union(*(self._reached_by(d.body) for d in self.by_name[name]))
 

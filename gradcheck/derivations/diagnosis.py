@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.evidence import AGREEMENT, Case
 from gradcheck.derivations.grounds import grounds_of, thin_of
+from gradcheck.derivations.lookups import CLASS
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.walks import nodes_of
@@ -33,11 +35,13 @@ def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str
     ranged = _range_fault(judged, claim)
     if ranged:
         return "scope", ranged
-    wrong = [c for c in cases if c.holds is False]
     right = [c for c in cases if c.holds is True]
+    wrong = [c for c in cases if c.holds is False and not (right and 0 in c.family.values())]
     problems = [c for c in cases if c.problem is not None and c.problem[0] != "range"]
     if wrong:
-        diagonal = "" if _tells_cases(claim) else _diagonal_only(wrong)
+        diagonal = (
+            "" if _tells_cases(claim) else _diagonal_only(wrong, judged.model.table.stated_classes)
+        )
         if diagonal and len(wrong) + len(right) >= 1:
             return "ambiguous", diagonal
         return "false", thin_of(wrong) or _relation(judged, wrong, right)
@@ -168,37 +172,54 @@ def _tells_cases(claim: Claim) -> bool:
     return any(isinstance(node, ex.Kronecker) for node in nodes_of(claim.right))
 
 
-def _diagonal_only(wrong: Sequence[Case]) -> str:
-    """A row that holds for i ≠ j only (or for i = j only) is a case, not an error."""
+def _diagonal_only(wrong: Sequence[Case], classes: set[str]) -> str:
+    """A row that holds for i ≠ j only, or i = j, or the class of the example, is a case, no error."""
     for case in wrong:
+        pairs = list(zip(case.left, case.right, strict=True))
+        places = range(len(case.letters))
+        several: list[tuple[str, str, Callable[[np.ndarray], np.ndarray | None]]] = [
+            (case.letters[a], case.letters[b], partial(_where_equal, a=a, b=b))
+            for a in places
+            for b in places
+            if a < b
+        ]
+        several += [
+            (case.letters[a], name, partial(_where_class, a=a))
+            for name in sorted(classes)
+            for a in places
+        ]
         found = ""
-        for a in range(len(case.letters)):
-            for b in range(a + 1, len(case.letters)):
-                for same in (True, False):
-                    if all(
-                        _holds_where(x, y, a, b, same)
-                        for x, y in zip(case.left, case.right, strict=True)
-                    ):
-                        sign, other = ("=", "≠") if same else ("≠", "=")
-                        pair = case.letters[a], case.letters[b]
-                        a_, b_ = pair
-                        found = f"holds where {a_} {sign} {b_}, not where {a_} {other} {b_}"
+        for one, other, mask in several:
+            for sign, opposite, same in (("=", "≠", True), ("≠", "=", False)):
+                if all(_holds_where(x, y, mask(x), same) for x, y in pairs):
+                    found = f"holds where {one} {sign} {other}, not where {one} {opposite} {other}"
         if not found:
             return ""
     return found
 
 
-def _holds_where(x: np.ndarray, y: np.ndarray, a: int, b: int, same: bool) -> bool:
-    if x.shape[a] != x.shape[b] or x.shape[a] < 2:
-        return False
-    eye = np.eye(x.shape[a], dtype=bool)
+def _where_equal(x: np.ndarray, a: int, b: int) -> np.ndarray | None:
+    """Return where the indices of two axes are equal, or None if they run over different sizes."""
+    if x.shape[a] != x.shape[b]:
+        return None
     shape = [1] * x.ndim
     shape[a] = shape[b] = x.shape[a]
-    where = np.broadcast_to((eye if same else ~eye).reshape(shape), x.shape)
-    scale = max(np.abs(x[where]).max(), np.abs(y[where]).max())
-    if scale == 0:
+    return np.broadcast_to(np.eye(x.shape[a], dtype=bool).reshape(shape), x.shape)
+
+
+def _where_class(x: np.ndarray, a: int) -> np.ndarray:
+    """Return where the index of an axis is the class of the example."""
+    shape = [1] * x.ndim
+    shape[a] = x.shape[a]
+    return np.broadcast_to((np.arange(x.shape[a]) == CLASS).reshape(shape), x.shape)
+
+
+def _holds_where(x: np.ndarray, y: np.ndarray, mask: np.ndarray | None, same: bool) -> bool:
+    where = None if mask is None else mask if same else ~mask
+    if where is None or not where.any():
         return False
-    return bool(np.abs(x - y)[where].max() <= AGREEMENT * scale)
+    scale = max(np.abs(x[where]).max(), np.abs(y[where]).max())
+    return bool(scale > 0 and np.abs(x - y)[where].max() <= AGREEMENT * scale)
 
 
 def ratio_of(cases: Sequence[Case]) -> float | None:

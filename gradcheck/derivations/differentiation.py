@@ -138,7 +138,11 @@ class Differentiation(Calls):
         if by.is_number and not value.is_number:
             return self._by_number(value, data)
         if value.is_number:
-            return self._gradient(value, by, data)
+            gradient = self._gradient(value, by, data)
+            flipped = self.model.numerator_layout and (by.is_column or by.is_row)
+            turned = self._transposed(gradient) if flipped else gradient
+            assert isinstance(turned, Value)
+            return turned
         return self._jacobian(value, by, data)
 
     def _gradient(self, value: Value, by: Value, pullback: Any) -> Value:

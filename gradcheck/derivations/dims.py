@@ -120,7 +120,11 @@ class Dims:
         return {dim.name: dim.value for dim in self.all if dim.parent is None and dim.size}
 
 
+SMALLEST = 3
+"""The smallest size: over two elements a normalised vector is constant, and every gradient by it zero."""
+
+
 def _primes() -> Iterator[int]:
-    for number in count(2):
+    for number in count(SMALLEST):
         if all(number % k for k in range(2, int(number**0.5) + 1)):
             yield number

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.dims import DimensionMismatch
+from gradcheck.derivations.factors import as_factor, pulled_alike
 from gradcheck.derivations.interpreter import (
     Frame,
     FreeIndex,
@@ -21,6 +22,7 @@ from gradcheck.derivations.interpreter import (
 from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
+from gradcheck.derivations.walks import family_letters
 
 if TYPE_CHECKING:
     from gradcheck.oracles.exact import Certificate, Side
@@ -113,6 +115,7 @@ class Case:
         digits: to how many digits the sides are equal there.
         elsewhere: whether the sides differ only at points that are not of order one.
         doubt: why equal numbers are not enough to call the sides equal.
+        informal: whether one side is a derivative of an array by an array, and the other is no such.
     """
 
     claim: Claim
@@ -130,6 +133,7 @@ class Case:
     digits: int | None = None
     elsewhere: bool = False
     doubt: str = ""
+    informal: bool = False
 
     @property
     def holds(self) -> bool | None:
@@ -154,16 +158,9 @@ def cases_of(model: Model, claims: Iterable[Claim]) -> list[Case]:
     """Return one case for each claim and each choice of its family letters."""
     out = []
     for claim in claims:
-        letters = sorted(
-            {
-                index.letter
-                for side in (claim.left, claim.right)
-                for symbol in _all_symbols(side)
-                for index in symbol.family
-                if index.letter and index.letter not in model.table.last_letters
-            }
-        )
-        own = {index.letter for symbol in _all_symbols(claim.left) for index in symbol.family}
+        bound = model.table.last_letters
+        letters = sorted((family_letters(claim.left) | family_letters(claim.right)) - bound)
+        own = family_letters(claim.left)
         if claim.kind == "claim":
             own |= (
                 set(letters)
@@ -193,17 +190,6 @@ def _in_force(model: Model, claim: Claim, family: dict[str, int]) -> bool:
     )
     counted = [m for m, i in zip(member, definition.pattern, strict=True) if i.letter]
     return all(0 <= m <= model.depth for m in counted) and model._applies(definition, member)
-
-
-def _all_symbols(side: ex.Expression) -> list[ex.Symbol]:
-    out = list(ex.symbols(side))
-    stack: list[ex.Expression] = [side]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ex.Call):
-            out.append(node.function)
-        stack.extend(ex.children(node))
-    return out
 
 
 def infer_sizes(model: Model, cases: Sequence[Case]) -> None:
@@ -302,7 +288,9 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
     left = interpreter.evaluate(claim.left, frame)
     frame.target = left if isinstance(left, Value) else None
     right = interpreter.evaluate(claim.right, frame)
-    return _matched(left, right, interpreter)
+    case.informal = isinstance(left, Jacobian) != isinstance(right, Jacobian)
+    place = f"{claim.row}:{sorted(case.family.items())}"
+    return _matched(left, right, interpreter, place)
 
 
 def _bind_arguments(model: Model, call: ex.Call, frame: Frame, interpreter: Interpreter) -> None:
@@ -345,7 +333,9 @@ def _component_letters(side: ex.Expression) -> set[str]:
     }
 
 
-def _matched(left: Any, right: Any, interpreter: Interpreter) -> tuple[Any, Any, tuple[str, ...]]:
+def _matched(
+    left: Any, right: Any, interpreter: Interpreter, place: str = ""
+) -> tuple[Any, Any, tuple[str, ...]]:
     """Bring two sides to one shape.
 
     Raises:
@@ -354,11 +344,12 @@ def _matched(left: Any, right: Any, interpreter: Interpreter) -> tuple[Any, Any,
     """
     if isinstance(left, Jacobian) and isinstance(right, Jacobian):
         if left.matrix is None or right.matrix is None:
-            raise NotUnderstood("two derivatives of arrays by arrays are compared only as products")
-        left, right = left.matrix(), right.matrix()
+            left, right = pulled_alike(left, right, place, interpreter)
+        else:
+            left, right = left.matrix(), right.matrix()
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Jacobian):
-            left, right = _against_jacobian(one, other, interpreter)
+            left, right = _against_jacobian(one, other, place, interpreter)
             break
     assert isinstance(left, Value)
     assert isinstance(right, Value)
@@ -386,15 +377,13 @@ def _matched(left: Any, right: Any, interpreter: Interpreter) -> tuple[Any, Any,
 
 
 def _against_jacobian(
-    jacobian: Jacobian, other: Value, interpreter: Interpreter
+    jacobian: Jacobian, other: Value, place: str, interpreter: Interpreter
 ) -> tuple[Value, Value]:
-    """A Jacobian is compared as a matrix, in the layout that fits."""
-    if jacobian.matrix is None:
-        raise NotUnderstood("the derivative of an array by an array is more than a matrix")
-    whole = jacobian.matrix()
+    """A Jacobian is compared as a matrix, in the layout that fits, or as a factor of the chain rule."""
     same = interpreter.model.dims.compatible
-    if other.is_number or other.is_column or other.is_row:
-        raise NotUnderstood("a Jacobian is compared with something that is no matrix")
+    if jacobian.matrix is None or other.is_number or other.is_column or other.is_row:
+        return as_factor(jacobian, other, place, interpreter)
+    whole = jacobian.matrix()
     if same(whole.rows, other.rows) and same(whole.cols, other.cols):
         return whole, other
     flipped = interpreter._transposed(whole)

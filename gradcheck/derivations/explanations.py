@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
-from gradcheck.derivations.model import Claim, Model
+from gradcheck.derivations.model import Claim, Definition, Model
+from gradcheck.derivations.readings import loose_counts
 from gradcheck.derivations.repairs import Repair, repairs_of
 
 if TYPE_CHECKING:
@@ -15,11 +17,9 @@ if TYPE_CHECKING:
 
 from gradcheck.derivations.diagnosis import earlier_row, ratio_of
 from gradcheck.derivations.grounds import thin_of
-from gradcheck.derivations.walks import derivatives_of, nodes_of
+from gradcheck.derivations.walks import derivatives_of, nodes_of, overlap, with_body
 
 __all__ = ["explain"]
-
-_COUNTS = frozenset(["n", "m", "N", "M", "B", "K", "T", "D", "E"])
 
 MOST_EDITS = 480
 """Single edits tried in one document, the first wrong rows first. A count, not a time: on a slow
@@ -33,6 +33,9 @@ REPAIRS_AT_ONCE = 24
 
 MOST_DEFINITION_REPAIRS = 25
 """Single edits tried for a definition from which a wrong row follows."""
+
+LEAST_TRUE = 2
+"""True claims for each other one, from which on what the true ones rest on counts as read rightly."""
 
 MOST_DIAGNOSED = 12
 """Wrong rows whose repair is searched; the first ones are what the author has to look at."""
@@ -233,26 +236,64 @@ def _repair_definitions(judged: Judged, wrong: Sequence[Claim], seed: int) -> No
             c.kind == "claim" and judged.claim_verdict(c)[0] == "true"
             for c in judged.by_row[definition.row]
         )
-        for repair in repairs_of(definition.body, model)[:MOST_DEFINITION_REPAIRS]:
-            model.replaced[number] = repair.expression
-            cases = _recheck(model, claims, seed)
-            del model.replaced[number]
-            decided = [case for case in cases if case.holds is not None]
-            if decided and all(case.holds for case in decided):
-                lines = ", ".join(str(judged.line(c.row)) for c in claims)
-                if not confirmed:
-                    judged.explained[definition.row] = (
-                        "false",
-                        f"what follows from it fails (line {lines}); it holds with {repair.words}",
-                    )
-                for claim in claims:
-                    verdict, reason = judged.claim_verdict(claim)
-                    line = judged.line(definition.row)
-                    judged.explained[claim.row] = (
-                        verdict,
-                        f"{reason}; it holds with {repair.words} on line {line}",
-                    )
-                break
+        false = [c for c in claims if judged.claim_verdict(c)[0] == "false"]
+        repair = _mends_all(model, definition, false or claims, seed)
+        if repair is None:
+            continue
+        lines = ", ".join(str(judged.line(c.row)) for c in claims)
+        if not confirmed:
+            judged.explained[definition.row] = (
+                "false",
+                f"what follows from it fails (line {lines}); it holds with {repair.words}",
+            )
+        line = judged.line(definition.row)
+        for claim in claims:
+            verdict, reason = judged.claim_verdict(claim)
+            if claim in false and not confirmed:
+                verdict, reason = "not checked", f"follows from line {line}, which is wrong"
+            judged.explained[claim.row] = (
+                verdict,
+                f"{reason}; it holds with {repair.words} on line {line}",
+            )
+
+
+def _mends_all(
+    model: Model, definition: Definition, claims: Sequence[Claim], seed: int
+) -> Repair | None:
+    """Return the first single edit of a definition with which all the given claims hold, if any."""
+    repairs = repairs_of(definition.body, model)
+    if any(symbol.name == definition.name for symbol in ex.symbols(definition.body)):
+        return _mends_recurrence(model, definition, claims, repairs, seed)
+    for start in range(0, min(len(repairs), MOST_REPAIRS), REPAIRS_AT_ONCE):
+        left = repairs[start : start + REPAIRS_AT_ONCE]
+        for claim in claims:
+            inlined = [
+                dataclasses.replace(r, expression=with_body(claim.right, definition, r.expression))
+                for r in left
+            ]
+            good = {id(r) for r in _mending(model, claim, inlined, seed)}
+            left = [r for r, one in zip(left, inlined, strict=True) if id(one) in good]
+        if left:
+            return left[0]
+    return None
+
+
+def _mends_recurrence(
+    model: Model,
+    definition: Definition,
+    claims: Sequence[Claim],
+    repairs: Sequence[Repair],
+    seed: int,
+) -> Repair | None:
+    """The same for a definition that goes on from another member of itself: all members are edited."""
+    for repair in repairs[:MOST_DEFINITION_REPAIRS]:
+        model.replaced[definition.number] = repair.expression
+        cases = _recheck(model, claims, seed)
+        del model.replaced[definition.number]
+        decided = [case for case in cases if case.holds is not None]
+        if decided and all(case.holds for case in decided):
+            return repair
+    return None
 
 
 def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
@@ -260,15 +301,28 @@ def _trusted(judged: Judged) -> tuple[set[str], set[str]]:
     claimed: set[str] = set()
     sized: set[str] = set(judged.model.declared)
     for claim in judged.model.claims:
+        verdict, reason = judged.claim_verdict(claim)
+        case = verdict == "ambiguous" and "holds where" in reason
         confirmed = claim.kind == "given" or (
-            judged.claim_verdict(claim)[0] == "true" and claim.kind in ("claim", "definition")
+            (verdict == "true" or case) and claim.kind in ("claim", "definition")
         )
         if confirmed:
             names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
             sized |= names
             if claim.kind in ("claim", "given"):
                 claimed |= names
-    return claimed | _differentiated_alike(judged, claimed), sized
+    claimed |= _differentiated_alike(judged, claimed)
+    return claimed | _below_claimed(judged, claimed), sized
+
+
+def _below_claimed(judged: Judged, claimed: set[str]) -> set[str]:
+    """Return what the confirmed symbols rest on, where most of what the document claims is true."""
+    verdicts = [judged.claim_verdict(c)[0] for c in judged.model.claims if c.kind == "claim"]
+    if verdicts.count("true") < LEAST_TRUE * max(1, len(verdicts) - verdicts.count("true")):
+        return set()
+    model = judged.model
+    stated = {name for name in claimed if all(not d.inferred for d in model.by_name[name])}
+    return set().union(*(model.names_below(name) for name in stated))
 
 
 def _differentiated_alike(judged: Judged, claimed: set[str]) -> set[str]:
@@ -292,17 +346,6 @@ def _differentiated_alike(judged: Judged, claimed: set[str]) -> set[str]:
     return found
 
 
-def _loose_counts(model: Model) -> set[str]:
-    """Return letters that usually count and that no size of the document is tied to."""
-    return {
-        name
-        for name, member, _ in model.leaves
-        if name in _COUNTS
-        and model.leaves[name, member, 0].is_number
-        and (name, member) not in model.counts
-    }
-
-
 def _specialises(model: Model, claim: Claim) -> bool:
     """Whether a row says what an unknown function is: `dz/dx = 2x cos(..)` where z = f(x, y)."""
     left = claim.left
@@ -312,7 +355,9 @@ def _specialises(model: Model, claim: Claim) -> bool:
     unknown = {
         d.body.function.name
         for d in model.by_name[of.name]
-        if isinstance(d.body, ex.Call) and not model.functions.get(d.body.function.name)
+        if overlap(d.pattern, of.family)
+        and isinstance(d.body, ex.Call)
+        and not model.functions.get(d.body.function.name)
     }
     if not unknown:
         return False
@@ -347,8 +392,17 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
     left, right = model.leaves_below(claim.left), model.leaves_below(claim.right)
     if left - right and right - left:
         return False
-    if _specialises(model, claim) or names & _loose_counts(model):
+    if any(case.informal for case in judged.by_claim[id(claim)]):
         return False
-    if judged.claim_verdict(claim)[0] == "dimension":
-        return bool(claimed) and names <= sized
-    return ratio_of(judged.by_claim[id(claim)]) is not None or names <= claimed
+    counts = names & loose_counts(model)
+    factor = ratio_of(judged.by_claim[id(claim)]) is not None
+    if _specialises(model, claim) or len(counts) > 1 or (counts and factor):
+        return False
+    verdict, reason = judged.claim_verdict(claim)
+    if verdict == "dimension":
+        batch = "one side is a number" in reason and any(
+            isinstance(node, ex.SumOver) for node in nodes_of(claim.right)
+        )
+        loose = batch or "weights the derivative" in reason
+        return not loose and bool(claimed) and names <= sized
+    return factor or names <= claimed | counts

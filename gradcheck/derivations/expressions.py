@@ -187,6 +187,7 @@ class SumOver:
         product: whether terms are multiplied.
         skipped: pairs of letters that may not be equal.
         first, last: the written range, where it is one.
+        start: the index that the range begins with, where that is no number.
     """
 
     letters: tuple[str, ...]
@@ -195,6 +196,7 @@ class SumOver:
     skipped: tuple[tuple[str, str], ...] = ()
     first: int | None = None
     last: Expression | None = None
+    start: Index | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ def _relu(xp: Any) -> Elementwise:
     return lambda x: xp.maximum(x, 0.0)
 
 
+def _step(xp: Any) -> Elementwise:
+    return lambda x: xp.where(x > 0, 1.0, 0.0)
+
+
 def _named(name: str) -> Callable[[Any], Elementwise]:
     def of(xp: Any) -> Elementwise:
         function: Elementwise = getattr(xp, name)
@@ -32,6 +36,7 @@ ELEMENTWISE: dict[str, Callable[[Any], Elementwise]] = {
     "arctan": _named("arctan"),
     "sigmoid": _logistic,
     "logistic": _logistic,
+    "step": _step,
     "softplus": lambda xp: lambda x: xp.log(1 + xp.exp(x)),
     **dict.fromkeys(("relu", "ReLU", "ReLu", "RELU", "Relu"), _relu),
 }  # fmt: skip

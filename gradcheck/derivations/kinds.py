@@ -46,7 +46,51 @@ def fit_kinds(model: Model) -> list[Case]:
         model.kinds[key] = kind
         spoken = "number" if kind == "scalar" else kind
         model.note(f"{key.rstrip('^')} is read as a {spoken}, because the rows fit it so")
+    _turn_biases(model, best)
     return _sized(model)
+
+
+def _turn_biases(model: Model, best: Cost) -> None:
+    """Make a bias a row where a column makes two sizes one: `XW + b` with the examples in rows.
+
+    A column and a row both fit beside a matrix, but an author who means a column of the height of X has
+    as many examples as units.
+    """
+    added = _added_beside_products(model)
+    for key, default in _suspects_of(model, added):
+        if default not in ("column", "row"):
+            continue
+        _cost(model)
+        sizes = _distinct(model)
+        with _flipped(model, key, "row" if default == "column" else "column"):
+            better = _cost(model) <= best and _distinct(model) > sizes
+        if better:
+            model.kinds[key] = "row" if default == "column" else "column"
+            model.note(
+                f"{key.rstrip('^')} is read as a {model.kinds[key]}, or two sizes would be one"
+            )
+    _cost(model)
+
+
+def _distinct(model: Model) -> int:
+    """Return how many sizes of the leaves differ."""
+    return len({dim.root() for leaf in model.leaves.values() for dim in (leaf.rows, leaf.cols)})
+
+
+def _added_beside_products(model: Model) -> set[str]:
+    """Return the keys of symbols that a definition adds to a product: biases."""
+    found: set[str] = set()
+    for definition in model.definitions:
+        body = definition.body
+        while isinstance(body, ex.Call) and len(body.arguments) == 1:
+            body = body.arguments[0]
+        if isinstance(body, ex.Plus) and any(isinstance(t, ex.Product) for t in body.terms):
+            found |= {
+                f"{t.name}^" if t.family else t.name
+                for t in body.terms
+                if isinstance(t, ex.Symbol) and not t.components
+            }
+    return found
 
 
 def _orient(model: Model) -> Cost:
@@ -202,8 +246,13 @@ def _suspects(model: Model, cases: Sequence[Case]) -> list[tuple[str, str]]:
     """Return (key, kind) of the undeclared leaves of rows that do not fit."""
     loose = _loose_losses(model, cases)
     reached = _leaves_of(model, [c for c in cases if _misfit(c) or c.claim.row in loose])
+    return _suspects_of(model, reached)
+
+
+def _suspects_of(model: Model, keys: set[str]) -> list[tuple[str, str]]:
+    """Return (key, kind) of those leaves whose kind nobody declares."""
     out = []
-    for key in sorted(reached):
+    for key in sorted(keys):
         name = key.rstrip("^")
         leaf = any(k[0] == name and bool(k[1]) == key.endswith("^") for k in model.leaves)
         if leaf and name not in model.declared and name not in model.table.kinds:

@@ -86,6 +86,8 @@ class Leaves(Collecting):
             return interpreter.make(
                 (), ONE, ONE, lambda: interpreter.xp.full((1, 1), float(dim.value))
             )
+        if name in self.member_counts and not member:
+            return interpreter.number(self.depth)
         key = (name, member, 0)
         if key not in self.leaves:
             if interpreter.numeric:
@@ -150,6 +152,12 @@ class Leaves(Collecting):
         """Return a number that stands for any argument of a function."""
         key = (f"{name}:argument", (), 0)
         self.leaves.setdefault(key, Value((), ONE, ONE))
+        return self._filled(key, interpreter)
+
+    def upstream(self, place: str, like: Value, interpreter: Core) -> Value:
+        """Return an upstream gradient of which nothing is known, of the sizes of an array."""
+        key = (f"upstream:{place}", (), 0)
+        self.leaves.setdefault(key, Value((), like.rows, like.cols))
         return self._filled(key, interpreter)
 
     def parameters(self, name: str, member: tuple[int, ...]) -> list[Any]:

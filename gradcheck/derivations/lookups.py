@@ -12,7 +12,10 @@ from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Value
 
-__all__ = ["Lookups"]
+__all__ = ["CLASS", "Lookups"]
+
+CLASS = 1
+"""The component that a class stands for. Every size is at least 2, and any component is as good."""
 
 
 class Lookups(Algebra):
@@ -101,10 +104,24 @@ class Lookups(Algebra):
             places = [0, 1]
         else:
             raise NotUnderstood("more than two component indices are not read")
-        dims = [(whole.rows, whole.cols)[place] for place in places]
-        for letter, dim in zip(letters, dims, strict=True):
-            self._run(letter, dim, frame)
-        return self._as_axes(whole, letters, places)
+        for letter, place in zip(letters, places, strict=True):
+            if letter in self.model.table.classes:
+                whole = self._one_class(whole, place)
+        counted = [
+            (letter, place)
+            for letter, place in zip(letters, places, strict=True)
+            if letter not in self.model.table.classes
+        ]
+        for letter, place in counted:
+            self._run(letter, (whole.rows, whole.cols)[place], frame)
+        return self._as_axes(whole, [x for x, _ in counted], [p for _, p in counted])
+
+    def _one_class(self, whole: Value, place: int) -> Value:
+        """Return the component that a class names, the other dimension kept."""
+        rows, cols = (ONE, whole.cols) if place == 0 else (whole.rows, ONE)
+        one = slice(CLASS, CLASS + 1)
+        at = (..., one, slice(None)) if place == 0 else (..., one)
+        return self.make(whole.axes, rows, cols, lambda: whole.data[at])
 
     def _run(self, letter: str, dim: Dim, frame: Frame) -> None:
         """Let an index letter run over a size."""
@@ -122,6 +139,8 @@ class Lookups(Algebra):
 
     def _as_axes(self, whole: Value, letters: Sequence[str], places: Sequence[int]) -> Value:
         """Turn matrix dimensions into axes; a letter that is there already takes the diagonal."""
+        if not letters:
+            return whole
         sizes = (whole.rows, whole.cols)
         new = [(letter, sizes[place]) for letter, place in zip(letters, places, strict=True)]
         kept = [1 - place for place in places] if len(places) == 1 else []

@@ -69,7 +69,7 @@ class Losses(Definitions):
         if self.is_backward(definition.body):
             return True
         losses = {name for name in self.differentiated()[0] if self.by_name[name]}
-        reached = losses.union(*(self._below(name) for name in losses))
+        reached = losses.union(*(self.names_below(name) for name in losses))
         return bool(losses) and definition.name not in reached
 
     def _is_used(self, name: str) -> bool:
@@ -121,7 +121,7 @@ class Losses(Definitions):
     def _take_gradient_of_loose(self, name: str, by_names: set[str]) -> None:
         """A loss that was read, but not down to what it is differentiated by, is as good as undefined."""
         shorthand = name == self.table.loss and self.table.shorthand
-        if shorthand and not self._below(name) & by_names and self._loss_by_gradient(name):
+        if shorthand and not self.names_below(name) & by_names and self._loss_by_gradient(name):
             self.banned |= {d.number for d in self.by_name[name] if not d.inferred}
             self.loose_losses.add(name)
 
@@ -172,7 +172,7 @@ class Losses(Definitions):
             n for n in leaves if n not in elsewhere
         ]
         others = set(leaves) - set(free)
-        outputs = [output for output in outputs if not self._below(output) & others]
+        outputs = [output for output in outputs if not self.names_below(output) & others]
         if len(outputs) == 1 and len(free) == 1:
             output = self._last(outputs[0])
             self._define(-1, ex.Symbol(free[0]), output, inferred=True)
@@ -190,7 +190,7 @@ class Losses(Definitions):
             and not any(self.is_backward(other.body) for other in self.by_name[d.name])
         ]
         names = {d.name for d in forward}
-        depending = {n for n in names if n in by_names or self._below(n) & by_names}
+        depending = {n for n in names if n in by_names or self.names_below(n) & by_names}
         used = {
             symbol.name
             for d in forward

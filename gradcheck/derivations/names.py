@@ -55,10 +55,12 @@ class Names:
         return self.expression(item.sides[0])
 
     def _single(self, node: syntax.Node, function: bool = False) -> ex.Expression:
-        if isinstance(node, syntax.Leaf):
-            return self._leaf(node)
         base = node.base if isinstance(node, syntax.Scripted) else node
         name = name_of(base)
+        if self.table.shorthand and name and name[0] == "d" and name[1:] in self.table.words:
+            return self.shorthand(self._symbol(name[1:], scripts_of(node)))
+        if isinstance(node, syntax.Leaf):
+            return self._leaf(node)
         scripts = tuple(s for s in scripts_of(node) if not (function and s.kind == "PRIME"))
         if isinstance(base, syntax.Leaf) and base.kind == "NUM":
             return self._number_with_scripts(base, scripts)
@@ -82,6 +84,12 @@ class Names:
             if condition is not None:
                 return condition
         return self._symbol(name, scripts)
+
+    def shorthand(self, by: ex.Expression) -> ex.Expression:
+        """Return the gradient of the document's loss, written `dX`."""
+        if self.table.loss is None:
+            raise NotUnderstood("dX is a gradient, but nothing says of which loss")
+        return ex.Derivative(ex.Symbol(self.table.loss), by, shorthand=True)
 
     def _leaf(self, leaf: syntax.Leaf) -> ex.Expression:
         match leaf.kind:
@@ -109,18 +117,45 @@ class Names:
         return self._scripted(ex.Number(Fraction(base.text)), tuple(scripts))
 
     def _condition(self, scripts: Sequence[syntax.Script]) -> ex.Expression | None:
-        """`1_{i=j}` is Kronecker's delta."""
+        """`1_{i=j}` is Kronecker's delta, `1_{z>0}` a step."""
         for script in scripts:
-            names = [token for token in script.inner if token.kind == "NAME"]
-            signs = [token for token in script.inner if token.kind == "REL"]
-            if (
-                len(names) == 2
-                and len(signs) == 1
-                and signs[0].text == "="
-                and len(script.inner) == 3
-            ):
-                return ex.Kronecker(ex.Index(names[0].text), ex.Index(names[1].text))
+            if any(token.kind == "REL" for token in script.inner):
+                items = parse(list(script.inner))
+                return self.condition(items[0]) if len(items) == 1 else None
         return None
+
+    def condition(self, item: syntax.Item) -> ex.Expression:
+        """Return what is 1 where a relation holds, and 0 elsewhere.
+
+        Raises:
+            NotUnderstood: the relation is none of two indices, nor an inequality.
+        """
+        if len(item.sides) != 2:
+            raise NotUnderstood("this condition is not read")
+        (left, right), relation = item.sides, item.relations[0]
+        if relation in ("=", "!="):
+            a, b = self._index_of(left), self._index_of(right)
+            if a is None or b is None:
+                raise NotUnderstood("a condition that compares no indices is not read")
+            equal = ex.Kronecker(a, b)
+            one = ex.Number(Fraction(1))
+            return equal if relation == "=" else ex.Plus((1, -1), (one, equal))
+        if relation in (">", ">=", "<", "<="):
+            difference = ex.Plus((1, -1), (self.expression(left), self.expression(right)))
+            above = difference if relation[0] == ">" else ex.Plus((-1,), (difference,))
+            return ex.Call(ex.Symbol("step"), 0, (above,))
+        raise NotUnderstood("this condition is not read")
+
+    def _index_of(self, node: syntax.Node | None) -> ex.Index | None:
+        """Return the component index that one side of a condition is, or None."""
+        base = node.base if isinstance(node, syntax.Scripted) else node
+        name = None if base is None else name_of(base)
+        if name in self.table.classes:
+            return ex.Index(name)
+        plain = isinstance(node, syntax.Leaf) and node.kind == "NAME" and len(node.text) == 1
+        if not plain or name is None or self.table.is_family(name, self.block):
+            return None
+        return ex.Index(name)
 
     def _norm(self, base: syntax.Norm, scripts: Sequence[syntax.Script]) -> ex.Expression:
         body = self.expression(base.body)
@@ -189,13 +224,17 @@ class Names:
             if script.kind == "PRIME":
                 name += "'"
                 continue
-            for piece in pieces(script.inner, script.kind == "SUP"):
+            for piece in pieces(script.inner, script.kind == "SUP", self.table.label_runs):
                 if piece.kind in ("transpose", "power"):
                     after.append(piece)
                 elif piece.kind == "star":
                     name += "*"
                 elif piece.kind == "label":
                     name += f"[{piece.text}]"
+                elif piece.kind == "last":
+                    family.append(ex.Index(LAST))
+                elif piece.kind == "symbol" and piece.text in table.classes:
+                    components.append(ex.Index(piece.text))
                 elif piece.kind == "symbol":
                     inner = self.tokens(piece.inner)
                     if not isinstance(inner, ex.Symbol):
@@ -276,5 +315,7 @@ class Names:
         elif base in ("I", "ones", "zeros", "bb 1", "bb I"):
             name = f"{_CONSTANTS[base].replace('1', 'ones').replace('0', 'zeros')}[{index}]"
         else:
+            if base in self.table.summed_losses and name == base:
+                name += "[each]"
             components.append(index)
         return name

@@ -15,9 +15,12 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.dims import ONE, Dim
 from gradcheck.derivations.evidence import Case, cases_of, infer_sizes, judge_all
 from gradcheck.derivations.model import Model
-from gradcheck.derivations.walks import calls_of, nodes_of
+from gradcheck.derivations.walks import calls_of, derivatives_of, nodes_of
 
-__all__ = ["choose_readings"]
+__all__ = ["choose_readings", "loose_counts"]
+
+COUNTS = frozenset(["n", "m", "d", "N", "M", "B", "K", "T", "D", "E"])
+"""Letters that usually count."""
 
 MEANINGS = ("logistic", "tanh")
 """What an activation that has no definition may be where the generic one fails."""
@@ -43,13 +46,17 @@ class Reading:
 
 def choose_readings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
     """Take the readings under which rows hold that fail without; return the cases, judged."""
-    for readings in (_steps, _distributions, _meanings, _own_gradients):
+    for readings in (_layouts, _steps, _distributions, _meanings, _counts, _own_gradients):
         if not _wrong(cases):
             return cases
-        for reading in list(readings(model)):
+        for reading in list(readings(model, cases)):
             reading.take(model)
-            trial = _judged(model, cases, reading, seed)
-            if _better(cases, trial, reading):
+            trial = (
+                _judged(model, cases, reading, seed)
+                if _helps(model, cases, reading, seed)
+                else None
+            )
+            if trial is not None and _better(cases, trial, reading):
                 model.note(reading.words)
                 for claim in _gained(cases, trial):
                     model.conditions[claim] = reading.words
@@ -61,8 +68,21 @@ def choose_readings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[
     return cases
 
 
+def _helps(model: Model, cases: Sequence[Case], reading: Reading, seed: int) -> bool:
+    """Whether a reading mends any row at all, which is seen without a look at those that hold."""
+    if reading.sized:
+        return True
+    failing = [Case(c.claim, c.family) for c in cases if c.holds is False]
+    judge_all(model, failing, seed)
+    return any(case.holds for case in failing)
+
+
+def _fails(case: Case) -> bool:
+    return case.holds is False or (case.problem is not None and case.problem[0] == "dimension")
+
+
 def _wrong(cases: Sequence[Case]) -> int:
-    return sum(case.holds is False for case in cases)
+    return sum(map(_fails, cases))
 
 
 def _judged(model: Model, cases: Sequence[Case], reading: Reading, seed: int) -> list[Case]:
@@ -99,14 +119,54 @@ def _by_claim(cases: Sequence[Case]) -> dict[int, bool | None]:
     out: dict[int, bool | None] = {}
     for case in cases:
         known = out.get(id(case.claim))
-        if case.holds is None:
+        if _fails(case):
+            out[id(case.claim)] = False
+        elif case.holds is None:
             out.setdefault(id(case.claim), None)
         else:
-            out[id(case.claim)] = case.holds and known is not False
+            out[id(case.claim)] = known is not False
     return out
 
 
-def _steps(model: Model) -> Iterator[Reading]:
+def _layouts(model: Model, cases: Sequence[Case]) -> Iterator[Reading]:
+    """The derivative of a number by a column may be a row, as it is beside Jacobian matrices."""
+    gradients = [c for c in cases if _fails(c) and c.problem and derivatives_of(c.claim.left)]
+    if model.numerator_layout or not gradients:
+        return
+    yield Reading(
+        "the derivative of a number by a vector is read as that vector transposed (numerator layout)",
+        lambda m: setattr(m, "numerator_layout", True),
+        lambda m: setattr(m, "numerator_layout", False),
+        sized=True,
+    )
+
+
+def _counts(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
+    """The d of `1/d` counts elements, though no row sums up to it."""
+    sizes = {dim.root().name: dim.root() for dim in model.dims.all if dim.root() is not ONE}
+    for name in sorted(loose_counts(model)):
+        for spelled, dim in sizes.items():
+            if (name, ()) not in model.count_dims:
+                yield Reading(
+                    f"{name} is read as the size {spelled}",
+                    lambda m, key=(name, ()), to=dim: m.count_dims.update({key: to}),  # type: ignore[misc]
+                    lambda m, key=(name, ()): m.count_dims.pop(key),  # type: ignore[misc]
+                )
+
+
+def loose_counts(model: Model) -> set[str]:
+    """Return letters that usually count and that no size of the document is tied to."""
+    return {
+        name
+        for name, member, _ in model.leaves
+        if name in COUNTS
+        and model.leaves[name, member, 0].is_number
+        and (name, member) not in model.counts
+        and (name, member) not in model.count_dims
+    }
+
+
+def _steps(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
     """`dh_t/dW` may be the derivative of one step, with the state before it held fixed."""
     letters = model.table.family_letters & {"t"} - model.current
     if letters:
@@ -118,7 +178,7 @@ def _steps(model: Model) -> Iterator[Reading]:
         )
 
 
-def _distributions(model: Model) -> Iterator[Reading]:
+def _distributions(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
     """The truth of a cross-entropy is a distribution, whether or not its author says so."""
     logged = {
         symbol.name
@@ -135,7 +195,7 @@ def _distributions(model: Model) -> Iterator[Reading]:
         )
 
 
-def _meanings(model: Model) -> Iterator[Reading]:
+def _meanings(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
     """An activation may be a function that the text names and the formulas do not."""
     names = {key[0].split(":")[0] for key in model.leaves if ":a" in key[0]}
     for name in sorted(names - model.scalar_functions):
@@ -148,7 +208,7 @@ def _meanings(model: Model) -> Iterator[Reading]:
                 )
 
 
-def _own_gradients(model: Model) -> Iterator[Reading]:
+def _own_gradients(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
     """Beside `dW = 1/m dZ A^T`, `dZ` is the gradient of each example's own loss: m times the cost's."""
     if not model.table.shorthand:
         return

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
+from gradcheck.derivations.grammar import parse
 from gradcheck.derivations.names import MissingDifferential, Names, NotUnderstood
+from gradcheck.derivations.scripts import pieces
 from gradcheck.derivations.table import (
     FUNCTIONS,
     array_index,
+    base_of,
     bound_letters,
     name_of,
     scripts_of,
 )
+from gradcheck.derivations.tex import lex
+from gradcheck.derivations.tokens import tokenize
 
 __all__ = ["MissingDifferential", "NotUnderstood", "Resolver"]
+
+
+CASES = frozenset(["cases", "dcases", "rcases"])
+"""Environments that list cases."""
+
+_CASE_WORDS = frozenset(["if", "for", "when", "where", "otherwise", "else"])
+"""Words beside the condition of a case."""
 
 
 class Resolver(Names):
@@ -49,6 +64,8 @@ class Resolver(Names):
                 return self._bracket(node)
             case syntax.Scripted() | syntax.Leaf() | syntax.Accented():
                 return self._single(node)
+            case syntax.Table(name, rows) if name in CASES:
+                return self._cases(rows)
             case syntax.Table():
                 raise NotUnderstood("matrices written out are not read")
         raise NotUnderstood("this is not read")
@@ -75,8 +92,7 @@ class Resolver(Names):
                         (signs[place], *signs[place + 1 :]), (own, *factors[place + 1 :])
                     )
                     inner = self._apply(head, joined)
-                if before is not None:
-                    inner = ex.Product("", self.expression(before), inner)
+                inner = self._behind(before, inner)
                 if place == 0:
                     return inner
                 left = self._multiplied(signs[: place - 1], factors[:place])
@@ -106,11 +122,35 @@ class Resolver(Names):
                 )
         return None
 
+    def _behind(self, before: syntax.Node | None, inner: ex.Expression) -> ex.Expression:
+        """Return what stands before a sum times the sum; a function in front, `log sum_j z_j`, takes it."""
+        if before is None:
+            return inner
+        factors = before.factors if isinstance(before, syntax.Juxtaposed) else (before,)
+        last = factors[-1]
+        name = name_of(base_of(last))
+        if name in FUNCTIONS and name is not None:
+            head = self._single(last, function=True)
+            power = head.exponent if isinstance(head, ex.Power) else None
+            head = head.base if isinstance(head, ex.Power) else head
+            if not isinstance(head, ex.Symbol):
+                raise NotUnderstood(f"the scripts of the function {name} are not read")
+            primes = sum(script.kind == "PRIME" for script in scripts_of(last))
+            inner = ex.Call(head, primes, (inner,))
+            inner = inner if power is None else ex.Power(inner, power)
+            slashes = before.slashes if isinstance(before, syntax.Juxtaposed) else (False,)
+            rest = _side_by_side(factors[:-1], slashes[:-1])
+            if slashes[-1]:
+                assert rest is not None
+                return ex.Divided(self.expression(rest), inner)
+            return self._behind(rest, inner)
+        return ex.Product("", self.expression(before), inner)
+
     def _is_operator(self, node: syntax.Node) -> bool:
         base = node.base if isinstance(node, syntax.Scripted) else node
         if isinstance(base, syntax.Leaf) and base.kind == "SUM":
             return True
-        return isinstance(node, syntax.Fraction_) and _bare_operator(node.above)
+        return isinstance(node, syntax.Fraction_) and is_differential(node.above)
 
     def _apply(self, head: syntax.Node, body: syntax.Node) -> ex.Expression:
         if isinstance(head, syntax.Fraction_):
@@ -125,6 +165,7 @@ class Resolver(Names):
         letters: list[str] = []
         skipped: list[tuple[str, str]] = []
         first: int | None = None
+        start: ex.Index | None = None
         last: ex.Expression | None = None
         for script in head.scripts if isinstance(head, syntax.Scripted) else ():
             if script.kind == "SUP":
@@ -135,12 +176,11 @@ class Resolver(Names):
                 return self._over_samples(letters, body)
             skipped = _excluded(script)
             letters = [x for x in letters if x not in {b for _, b in skipped} or x == letters[0]]
-            first = _starts_at(script)
+            first, start = _starts_at(script)
         if skipped:
             letters = [skipped[0][0]]
-        return ex.SumOver(
-            tuple(dict.fromkeys(letters)), body, base.text == "prod", tuple(skipped), first, last
-        )
+        bound = tuple(dict.fromkeys(letters))
+        return ex.SumOver(bound, body, base.text == "prod", tuple(skipped), first, last, start)
 
     def _over_samples(self, letters: list[str], body: ex.Expression) -> ex.Expression:
         """A sum over a batch is read for a batch of one: the sample's index falls away."""
@@ -154,8 +194,7 @@ class Resolver(Names):
             before, head, own = opener
             if own is None:
                 raise NotUnderstood("a sum or an operator has nothing behind it")
-            inner = self._apply(head, own)
-            return inner if before is None else ex.Product("", self.expression(before), inner)
+            return self._behind(before, self._apply(head, own))
         out: ex.Expression | None = None
         at = 0
         while at < len(factors):
@@ -193,7 +232,11 @@ class Resolver(Names):
                 ) - at
             raise NotUnderstood("a differential that stands alone is not read")
         if name == "d" and following is not None and self.table.shorthand:
-            return self._shorthand(following), 2
+            return self.shorthand(self.expression(following)), 2
+        if _is_indicator(node) and isinstance(following, syntax.Bracket):
+            item = following.items[0]
+            if len(following.items) == 1 and item.relations:
+                return self.condition(item), 2
         if (
             name in ("J", "bf J")
             and isinstance(node, syntax.Scripted)
@@ -202,13 +245,13 @@ class Resolver(Names):
             sub = [script for script in node.scripts if script.kind == "SUB"]
             if sub and len(following.items) == 1:
                 return ex.Derivative(self._bracket(following), self.tokens(sub[0].inner)), 2
-        if name is not None and following is not None:
-            letters = array_index(node, following)
-            if letters and self.table.arrays:
-                symbol = self._single(node)
-                if isinstance(symbol, ex.Symbol):
-                    found = tuple(ex.Index(letter) for letter in letters)
-                    return ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found)), 2
+        if name is not None and following is not None and self.table.arrays:
+            letters = array_index(node, base_of(following))
+            symbol = self._single(node) if letters else None
+            if isinstance(symbol, ex.Symbol):
+                found = tuple(ex.Index(letter) for letter in letters)
+                entry = ex.Symbol(symbol.name, symbol.family, (*symbol.components, *found))
+                return self._scripted(entry, scripts_of(following)), 2
         if (
             name in self.table.called
             and isinstance(following, syntax.Bracket)
@@ -228,11 +271,6 @@ class Resolver(Names):
             return False
         side = node.items[0].sides[0]
         return isinstance(side, syntax.Leaf) and side.text in self.table.samples
-
-    def _shorthand(self, node: syntax.Node) -> ex.Expression:
-        if self.table.loss is None:
-            raise NotUnderstood("dX is a gradient, but nothing says of which loss")
-        return ex.Derivative(ex.Symbol(self.table.loss), self.expression(node), shorthand=True)
 
     def _nabla(
         self, node: syntax.Node, factors: Sequence[syntax.Node], at: int
@@ -284,7 +322,7 @@ class Resolver(Names):
             argument = self._juxtaposed(rest[:stop], [False] * stop)
             call = ex.Call(head, primes, (argument,))
             return (call if power is None else ex.Power(call, power)), 1 + stop
-        if following is None and primes == 0:
+        if following is None and primes == 0 and name not in FUNCTIONS:
             return head, 1
         raise NotUnderstood(f"the function {name} has no argument")
 
@@ -294,13 +332,38 @@ class Resolver(Names):
             return self.expression(item.sides[1])
         return self.item(item)
 
+    def _cases(self, rows: Sequence[Sequence[syntax.Node]]) -> ex.Expression:
+        """Cases are a sum of values, each times what is 1 where its condition holds."""
+        terms: list[ex.Expression] = []
+        met: list[ex.Expression] = []
+        for row in rows:
+            value, item = _value_and_condition(row)
+            if item is not None:
+                where = self.condition(item)
+                met.append(where)
+            elif value is None:
+                continue
+            elif not met:
+                raise NotUnderstood("a case has no condition")
+            else:
+                one = ex.Number(Fraction(1))
+                where = ex.Plus((1, *(-1 for _ in met)), (one, *met))
+            terms.append(ex.Product("", where, self.expression(value)))
+        if not terms:
+            raise NotUnderstood("no case is given")
+        return ex.Plus((1,) * len(terms), tuple(terms))
+
     def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
         above = _differential(node.above)
         below = _differential(node.below)
-        if _bare_operator(node.above) and below is not None:
+        if is_differential(node.above) and below is not None:
             raise NotUnderstood("a derivative has nothing behind it")
         if above is not None and below is None and _is_d(node.above):
             raise MissingDifferential("the d is missing in the denominator")
+        second = _second_derivative(node)
+        if second is not None:
+            of, one, other = (self.expression(part) for part in second)
+            return ex.Derivative(ex.Derivative(of, one), other)
         if above is not None and below is not None:
             of = (
                 self._juxtaposed(above, [False] * len(above))
@@ -323,19 +386,95 @@ class Resolver(Names):
     def _bracket(self, node: syntax.Bracket) -> ex.Expression:
         if len(node.items) == 1:
             item = node.items[0]
-            if len(item.sides) == 2 and item.relations[0] == "=":
-                left, right = (self._letter(side) for side in item.sides)
-                if left and right:
-                    return ex.Kronecker(left, right)
-            return self.item(item)
+            return self.condition(item) if item.relations else self.item(item)
         if node.sign == "[" and len(node.items) == 2:
             return ex.Concatenated(tuple(self.item(item) for item in node.items))
         raise NotUnderstood("a list in brackets is not read")
 
-    def _letter(self, node: syntax.Node | None) -> ex.Index | None:
-        if isinstance(node, syntax.Leaf) and node.kind == "NAME" and len(node.text) == 1:
-            return ex.Index(node.text)
+
+def _value_and_condition(
+    cells: Sequence[syntax.Node],
+) -> tuple[syntax.Node | None, syntax.Item | None]:
+    """Return the value and the condition of one case; no condition for `otherwise`."""
+    items = [
+        item
+        for cell in cells
+        for item in (
+            cell.items
+            if isinstance(cell, syntax.Bracket) and cell.sign == "{}"
+            else (syntax.Item((), (cell,)),)
+        )
+    ]
+    items = [item for item in map(_without_words, items) if any(s is not None for s in item.sides)]
+    values = [item for item in items if not item.relations]
+    conditions = [item for item in items if item.relations]
+    if len(values) > 1 or len(conditions) > 1:
+        raise NotUnderstood("a case has more than one value or condition")
+    return (values[0].sides[0] if values else None), (conditions[0] if conditions else None)
+
+
+def _without_words(item: syntax.Item) -> syntax.Item:
+    """Drop `if`, `for` and `otherwise`; read a condition that stands in text as a whole."""
+    texts = [
+        leaf.text
+        for side in item.sides
+        for leaf in (side.factors if isinstance(side, syntax.Juxtaposed) else (side,))
+        if isinstance(leaf, syntax.Leaf) and leaf.kind == "TEXT"
+    ]
+    if not item.relations and texts and _spoken(item.sides[0]) is None:
+        words = rf"\b(?:{'|'.join(sorted(_CASE_WORDS))})\b|[$]"
+        inner = tokenize(lex(re.sub(words, " ", texts[0])))
+        if any(token.kind == "REL" for token in inner):
+            parsed = parse(inner)
+            return parsed[0] if len(parsed) == 1 else item
+    return syntax.Item(item.relations, tuple(_spoken(side) for side in item.sides))
+
+
+def _spoken(side: syntax.Node | None) -> syntax.Node | None:
+    """Return a side without the words in it."""
+    if isinstance(side, syntax.Juxtaposed):
+        kept = [k for k, f in enumerate(side.factors) if not _is_word(f)]
+        return _side_by_side([side.factors[k] for k in kept], [side.slashes[k] for k in kept])
+    return None if side is None or _is_word(side) else side
+
+
+def _is_word(node: syntax.Node) -> bool:
+    return isinstance(node, syntax.Leaf) and (node.kind == "TEXT" or node.text in _CASE_WORDS)
+
+
+def _second_derivative(
+    node: syntax.Fraction_,
+) -> tuple[syntax.Node, syntax.Node, syntax.Node] | None:
+    """Return (what, by, by) of `\\partial^2 A / \\partial x \\partial y`, or None where it is none."""
+    above = node.above.factors if isinstance(node.above, syntax.Juxtaposed) else (node.above,)
+    below = node.below.factors if isinstance(node.below, syntax.Juxtaposed) else (node.below,)
+    if len(above) < 2 or not _is_squared(above[0]) or not is_differential(base_of(above[0])):
         return None
+    of = _side_by_side(above[1:], (False,) * (len(above) - 1))
+    assert of is not None
+    if len(below) == 2 and is_differential(below[0]) and _is_squared(below[1]):
+        assert isinstance(below[1], syntax.Scripted)
+        kept = below[1].scripts[:-1]
+        by = syntax.Scripted(below[1].base, kept) if kept else below[1].base
+        return of, by, by
+    if len(below) == 4 and is_differential(below[0]) and is_differential(below[2]):
+        return of, below[1], below[3]
+    return None
+
+
+def is_differential(node: syntax.Node) -> bool:
+    """Return whether a node is the sign of a differential."""
+    return isinstance(node, syntax.Leaf) and (node.kind == "PARTIAL" or node.text == "d")
+
+
+def _is_squared(node: syntax.Node) -> bool:
+    last = node.scripts[-1] if isinstance(node, syntax.Scripted) else None
+    return last is not None and last.kind == "SUP" and [t.text for t in last.inner] == ["2"]
+
+
+def _is_indicator(node: syntax.Node) -> bool:
+    """Whether a bracket with a condition behind a node makes an indicator: `1(y = k)`, `I[z > 0]`."""
+    return isinstance(node, syntax.Leaf) and node.text in ("1", "ones", "bb 1", "bb I", "I", "chi")
 
 
 def _with_signed_bodies(node: syntax.Summed, opener: Callable[[syntax.Node], Any]) -> syntax.Summed:
@@ -384,10 +523,6 @@ def _is_d(node: syntax.Node) -> bool:
     return isinstance(factors[0], syntax.Leaf) and factors[0].text == "d"
 
 
-def _bare_operator(node: syntax.Node) -> bool:
-    return isinstance(node, syntax.Leaf) and (node.kind == "PARTIAL" or node.text == "d")
-
-
 def _differential(node: syntax.Node) -> list[syntax.Node] | None:
     """Return what is differentiated in `\\partial A` or `dA`, or None where it is no differential."""
     factors: list[syntax.Node] = (
@@ -416,13 +551,19 @@ def _excluded(script: syntax.Script) -> list[tuple[str, str]]:
     return out
 
 
-def _starts_at(script: syntax.Script) -> int | None:
+def _starts_at(script: syntax.Script) -> tuple[int | None, ex.Index | None]:
+    """Return the number, or else the index, that a sum's subscript begins with (`k = t + 1`)."""
     tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
-    for place, token in enumerate(tokens):
-        starts = token.kind == "REL" and token.text == "=" and place < len(tokens) - 1
-        if starts and tokens[place + 1].kind == "NUM" and tokens[place + 1].text.isdigit():
-            return int(tokens[place + 1].text)
-    return None
+    place = next((k for k, t in enumerate(tokens) if t.kind == "REL" and t.text == "="), None)
+    behind = [] if place is None else tokens[place + 1 :]
+    if not behind:
+        return None, None
+    if len(behind) == 1 and behind[0].kind == "NUM" and behind[0].text.isdigit():
+        return int(behind[0].text), None
+    found = pieces(behind, False)
+    if len(found) == 1 and found[0].kind == "index":
+        return None, found[0].index
+    raise NotUnderstood("the beginning of a sum is not read")
 
 
 def _free_labels(body: ex.Expression) -> set[str]:
@@ -432,8 +573,6 @@ def _free_labels(body: ex.Expression) -> set[str]:
 
 def _without_components(body: ex.Expression, letters: set[str]) -> ex.Expression:
     """Return the body with component indices over the given letters dropped."""
-    import dataclasses
-
     if isinstance(body, ex.Symbol):
         kept = tuple(index for index in body.components if index.letter not in letters)
         return ex.Symbol(body.name, body.family, kept)

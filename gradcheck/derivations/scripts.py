@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradcheck.derivations.expressions import Index
 from gradcheck.derivations.tokens import Token
 
-__all__ = ["Piece", "pieces"]
+__all__ = ["Piece", "pieces", "run_of_letters"]
 
 _TRANSPOSES = {"T", "top", "intercal", "dagger", "Tr", "tr", "mathsf T"}
 _LONGEST_INDEX_LIST = 3
@@ -21,8 +21,9 @@ class Piece:
     """One part of a script.
 
     Attributes:
-        kind: "transpose", "index", "label", "symbol" (a symbol as a label, `alpha_{W_i}`), "equal"
-            (`i=j`), "star", "power" (any other expression).
+        kind: "transpose", "index", "label", "symbol" (a symbol as a label, `alpha_{W_i}`), "last"
+            (a symbol in brackets above, `a^{(n_l)}`: the last layer), "equal" (`i=j`), "star",
+            "power" (any other expression).
         index: the index (kind index).
         bracketed: whether it stood in `( )`, `[ ]` or `< >`.
         text: the label, or the name of the symbol.
@@ -41,11 +42,29 @@ def is_letter(token: Token) -> bool:
     return token.kind == "NAME" and (len(token.text) == 1 or token.text == "ell")
 
 
-def pieces(tokens: Sequence[Token], superscript: bool) -> list[Piece]:
-    """Return the parts of a script in the order written."""
+def run_of_letters(tokens: Sequence[Token]) -> str:
+    """Return the letters of a script that is two or more letters side by side (`hh`, `xh`), else ""."""
+    inner = _unwrapped(tokens)
+    plain = len(inner) > 1 and all(t.kind == "NAME" and len(t.text) == 1 for t in inner)
+    return "".join(token.text for token in inner) if plain else ""
+
+
+def pieces(
+    tokens: Sequence[Token], superscript: bool, labels: frozenset[str] | set[str] = frozenset()
+) -> list[Piece]:
+    """Return the parts of a script in the order written.
+
+    Args:
+        tokens: the script's argument.
+        superscript: whether it stands above.
+        labels: runs of letters that name one thing (`hh` in `W_{hh}`), and are no list of indices.
+    """
     out: list[Piece] = []
     at = 0
     tokens = _unwrapped(tokens)
+    run = run_of_letters(tokens)
+    if run in labels:
+        return [Piece("label", text=run)]
     whole = _special(tokens, superscript)
     if whole is not None:
         return [whole]
@@ -59,7 +78,9 @@ def pieces(tokens: Sequence[Token], superscript: bool) -> list[Piece]:
         elif token.kind == "LP" or (token.kind == "REL" and token.text == "<"):
             close = _closing(tokens, at)
             inner = pieces(tokens[at + 1 : close], False)
-            if any(piece.kind not in ("index", "label") for piece in inner):
+            if superscript and [piece.kind for piece in inner] == ["symbol"]:
+                inner = [Piece("last", text=inner[0].text)]
+            if any(piece.kind not in ("index", "label", "last") for piece in inner):
                 return [Piece("power", inner=tuple(tokens))]
             out.extend(Piece(p.kind, p.index, True, p.text) for p in inner)
             at = close + 1

@@ -303,7 +303,7 @@ def _is_aside(relations: Sequence[str], sides: Sequence[syntax.Node | None]) -> 
 def _is_label(side: syntax.Node, table: SymbolTable) -> bool:
     """A word in front of an equal sign captions what follows."""
     if isinstance(side, syntax.Leaf) and side.kind in ("WORD", "TEXT"):
-        return side.text not in table.functions
+        return side.text not in table.functions | table.words
     if isinstance(side, syntax.Juxtaposed):
         return all(isinstance(f, syntax.Leaf) and f.kind in ("WORD", "TEXT") for f in side.factors)
     return False

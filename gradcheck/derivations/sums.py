@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, OutOfRange
 from gradcheck.derivations.dims import ONE, Dim
-from gradcheck.derivations.lookups import Lookups
+from gradcheck.derivations.lookups import CLASS, Lookups
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
+from gradcheck.derivations.walks import family_letters
 
 __all__ = ["Sums"]
 
@@ -18,6 +20,11 @@ class Sums(Lookups):
     """Evaluate what runs over component indices."""
 
     def _sum(self, node: ex.SumOver, frame: Frame) -> Value:
+        unrolled = next((x for x in node.letters if x in family_letters(node.body)), None)
+        if unrolled is not None:
+            return self._unrolled(node, unrolled, frame)
+        if node.start is not None:
+            raise NotUnderstood("a sum over components that begins at another index is not read")
         inner = Frame(frame.row, frame.family, dict(frame.letters), frame.bound, frame.free)
         for letter in node.letters:
             inner.letters.pop(letter, None)
@@ -71,6 +78,45 @@ class Sums(Lookups):
         fold = self.xp.prod if node.product else self.xp.sum
         return self.make(kept, body.rows, body.cols, lambda: fold(body.data, axis=places))
 
+    def _unrolled(self, node: ex.SumOver, letter: str, frame: Frame) -> Value:
+        """A sum over members of a family, steps or examples, term by term."""
+        if node.skipped:
+            raise NotUnderstood("a sum over all members of a family but one is not read")
+        rest = tuple(x for x in node.letters if x != letter)
+        body = dataclasses.replace(node, letters=rest) if rest else node.body
+        first = 1 if node.first is None else node.first
+        if node.start is not None:
+            (first,) = self.member(ex.Symbol("", (node.start,)), frame)
+        total: Value | None = None
+        for step in range(first, self._last_step(node.last, frame) + 1):
+            own = Frame(
+                frame.row, {**frame.family, letter: step}, frame.letters, frame.bound, frame.free
+            )
+            term = self.value(body, own)
+            if total is None:
+                total = term
+            elif node.product:
+                total = self._multiply("", total, term)
+            else:
+                total = self._add(total, term, 1)
+        if total is None:
+            raise OutOfRange("a sum over no member")
+        return total
+
+    def _last_step(self, last: ex.Expression | None, frame: Frame) -> int:
+        """Return the member with which a sum ends: `T`, `t-1`, a number, or the last where none is said."""
+        depth = self.model.depth
+        match last:
+            case None:
+                return depth
+            case ex.Number(value) if value.denominator == 1 and value <= depth:
+                return int(value)
+            case ex.Symbol(name, (), ()):
+                return frame.family.get(name, depth)
+            case ex.Plus((1, sign), (ex.Symbol(name, (), ()), ex.Number(value))):
+                return frame.family.get(name, depth) + sign * int(value)
+        raise NotUnderstood("the end of a sum over members of a family is not read")
+
     def _sum_to(self, body: Value, target: Value | None) -> Value:
         """A sum that does not say over what: to the sizes of the left side, else over all."""
         same = self.model.dims.compatible
@@ -105,6 +151,9 @@ class Sums(Lookups):
         left, right = delta.left, delta.right
         if left.letter is None or right.letter is None or left.offset or right.offset:
             raise NotUnderstood("a Kronecker delta of numbers is not read")
+        classes = self.model.table.classes
+        if left.letter in classes or right.letter in classes:
+            return self._of_class(right if left.letter in classes else left, delta, frame)
         a = frame.letters.get(left.letter) or frame.letters.get(right.letter)
         a = a or self.model.fitting(delta, frame.row, frame.family)
         self._run(left.letter, a, frame)
@@ -113,6 +162,15 @@ class Sums(Lookups):
             return self.number(1)
         axes = tuple(sorted([(left.letter, a), (right.letter, a)]))
         return self.make(axes, ONE, ONE, lambda: self.xp.eye(a.value)[..., None, None])
+
+    def _of_class(self, index: ex.Index, delta: ex.Kronecker, frame: Frame) -> Value:
+        """1 where an index is the class of the example."""
+        letter = str(index.letter)
+        dim = frame.letters.get(letter) or self.model.fitting(delta, frame.row, frame.family)
+        self._run(letter, dim, frame)
+        return self.make(
+            ((letter, dim),), ONE, ONE, lambda: self.xp.eye(dim.value)[CLASS][..., None, None]
+        )
 
     def _concatenated(self, nodes: Sequence[ex.Expression], parts: Sequence[Value]) -> Value:
         if any(part.axes for part in parts):

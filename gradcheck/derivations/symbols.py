@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from gradcheck.derivations import syntax
 from gradcheck.derivations.rows import Row
-from gradcheck.derivations.scripts import Piece, pieces
+from gradcheck.derivations.scripts import Piece, pieces, run_of_letters
 from gradcheck.derivations.table import (
+    CLASS_LETTERS,
     COMPONENT_LETTERS,
     FUNCTIONS,
     LAST,
@@ -23,6 +24,7 @@ from gradcheck.derivations.table import (
     array_index,
     base_of,
     bound_letters,
+    is_sum,
     name_of,
     scripts_of,
     sub_nodes,
@@ -35,6 +37,8 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
     """Return the symbol table of a document."""
     table = SymbolTable()
     table.last_letters.add(LAST)
+    _find_label_runs(rows, table)
+    _find_classes(rows, table)
     for row in rows:
         for node in _row_nodes(row):
             _note_indices(node, row.block, table)
@@ -42,6 +46,7 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
     _find_samples(rows, table)
     _find_functions(rows, table)
     _find_called(rows, table)
+    _find_words(rows, table)
     _find_shorthand(rows, table)
     _find_ranks(rows, table)
     _find_indexed(rows, table)
@@ -54,10 +59,71 @@ def _row_nodes(row: Row) -> Iterator[syntax.Node]:
             yield from sub_nodes(side)
 
 
-def _script_pieces(node: syntax.Node) -> Iterator[tuple[str, list[Piece]]]:
+def _script_pieces(node: syntax.Node, table: SymbolTable) -> Iterator[tuple[str, list[Piece]]]:
     for script in scripts_of(node):
         if script.kind != "PRIME":
-            yield script.kind, pieces(script.inner, script.kind == "SUP")
+            yield script.kind, pieces(script.inner, script.kind == "SUP", table.label_runs)
+
+
+def _find_label_runs(rows: Sequence[Row], table: SymbolTable) -> None:
+    """`W_{hh}`, `W_{xh}` name matrices: a run with a letter that nothing sums over is no list of indices."""
+    runs: dict[str, set[str]] = defaultdict(set)
+    indices: set[str] = set()
+    for row in rows:
+        for node in _row_nodes(row):
+            base = name_of(base_of(node))
+            for script in scripts_of(node) if isinstance(node, syntax.Scripted) else ():
+                if is_sum(base_of(node)):
+                    indices.update(bound_letters(script)[0])
+                run = run_of_letters(script.inner) if script.kind == "SUB" else ""
+                if run and base is not None and base != "delta":
+                    runs[base].add(run)
+    for own in runs.values():
+        known = COMPONENT_LETTERS | indices
+        named = {run for run in own if run.islower() and set(run) - known}
+        table.label_runs |= named | {
+            run
+            for run in own
+            if run[-1] in {other[-1] for other in named} and not set(run) & indices
+        }
+
+
+def _find_classes(rows: Sequence[Row], table: SymbolTable) -> None:
+    """The y of `log p_y`, or of `1(y = k)` beside `p_k`, is the class of an example: one component."""
+    bound: set[str] = set()
+    found: set[str] = set()
+    for row in rows:
+        for node in _row_nodes(row):
+            scripts = scripts_of(node) if isinstance(node, syntax.Scripted) else ()
+            if is_sum(base_of(node)):
+                bound.update(x for script in scripts for x in bound_letters(script)[0])
+                continue
+            for script in scripts:
+                if any(token.text == "=" for token in script.inner):
+                    found.update(token.text for token in script.inner)
+            if isinstance(node, syntax.Bracket) and len(node.items) == 1:
+                item = node.items[0]
+                if item.relations == ("=",):
+                    found.update(name_of(base_of(s)) or "" for s in item.sides if s is not None)
+            if isinstance(node, syntax.Juxtaposed):
+                for left, right in pairwise(node.factors):
+                    if array_index(left, right):
+                        found.update(_class_subscripts(right))
+                    if name_of(left) in ("log", "ln"):
+                        found.update(t.text for s in scripts_of(right) for t in s.inner)
+    table.classes = found & CLASS_LETTERS - bound
+    for row in rows:
+        for item in row.items:
+            if item.relations in (("=",), ("!=",)):
+                sides = {name_of(base_of(s)) for s in item.sides if s is not None}
+                table.stated_classes |= {name for name in sides if name in table.classes}
+
+
+def _class_subscripts(bracket: syntax.Node) -> set[str]:
+    """Return the y of `P[i, y_i]`."""
+    items = bracket.items if isinstance(bracket, syntax.Bracket) else ()
+    sides = [side for item in items for side in item.sides]
+    return {name_of(s.base) or "" for s in sides if isinstance(s, syntax.Scripted)}
 
 
 def _note_indices(node: syntax.Node, block: int, table: SymbolTable) -> None:
@@ -72,7 +138,7 @@ def _note_indices(node: syntax.Node, block: int, table: SymbolTable) -> None:
     name = name_of(node.base)
     if name is None or name in ("e", "exp"):
         return
-    for kind, found in _script_pieces(node):
+    for kind, found in _script_pieces(node, table):
         letters = [p.index for p in found if p.kind == "index" and p.index and p.index.letter]
         for piece in found:
             index = piece.index
@@ -105,17 +171,18 @@ def _choose_last_letters(rows: Sequence[Row], table: SymbolTable) -> None:
             name = name_of(node.base) if isinstance(node, syntax.Scripted) else None
             if name is None:
                 continue
-            for kind, found in _script_pieces(node):
+            for kind, found in _script_pieces(node, table):
                 for piece in found:
                     if piece.kind == "index" and piece.index and piece.index.letter:
                         slots[name, kind].add(piece.index.letter)
                         if piece.index.offset > 0:
                             rising.add(piece.index.letter)
-    for letters in slots.values():
+    for (_, kind), letters in slots.items():
         if letters & table.family_letters:
             for letter in letters:
                 beside = letter == "L" or letter.lower() in table.family_letters
-                if letter.isupper() and letter not in rising and beside and letter != "T":
+                transpose = letter == "T" and kind == "SUP"
+                if letter.isupper() and letter not in rising and beside and not transpose:
                     table.last_letters.add(letter)
     table.last_letters |= {x for x in table.family_letters if x.isupper() and x not in rising}
     table.family_letters |= table.last_letters
@@ -177,6 +244,8 @@ def _find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
             within = any(isinstance(n, syntax.Scripted) and name_of(n.base) == name for n in inner)
             if name and plain and within:
                 table.per_sample.add(name)
+                if name in USUAL_LOSSES and any(is_sum(n) for n in inner):
+                    table.summed_losses.add(name)
 
 
 def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
@@ -206,6 +275,22 @@ def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
             if name and named and name in bare and not array_index(*head.factors):
                 table.called.add(name)
                 table.functions.discard(name)
+
+
+def _find_words(rows: Sequence[Row], table: SymbolTable) -> None:
+    """A word that a row has on its left is a symbol if other rows use it, else a caption."""
+    heads: set[str] = set()
+    used: set[str] = set()
+    for row in rows:
+        for item in row.items:
+            head = item.sides[0] if item.relations else None
+            own = None if head is None else base_of(head)
+            if isinstance(own, syntax.Leaf) and own.kind == "WORD":
+                heads.add(own.text)
+            for node in (n for side in item.sides for n in sub_nodes(side)):
+                if isinstance(node, syntax.Leaf) and node.kind == "WORD" and node is not own:
+                    used |= {node.text, node.text.removeprefix("d")}
+    table.words = heads & used - FUNCTIONS
 
 
 def _find_shorthand(rows: Sequence[Row], table: SymbolTable) -> None:
@@ -257,22 +342,22 @@ def _find_indexed(rows: Iterable[Row], table: SymbolTable) -> None:
             name = None if head is None else name_of(base_of(head))
             if name is None or head is None or len(item.sides) < 2:
                 continue
-            own = _single_subscripts(head)
+            own = _single_subscripts(head, table)
             others = {
                 letter
                 for side in item.sides[1:]
                 for node in sub_nodes(side)
                 if name_of(base_of(node)) not in (None, name)
-                for letter in _single_subscripts(node)
+                for letter in _single_subscripts(node, table)
             }
             if own & others:
                 table.indexed.add(name)
 
 
-def _single_subscripts(node: syntax.Node) -> set[str]:
+def _single_subscripts(node: syntax.Node, table: SymbolTable) -> set[str]:
     return {
         found[0].index.letter
-        for kind, found in _script_pieces(node)
+        for kind, found in _script_pieces(node, table)
         if kind == "SUB" and len(found) == 1 and found[0].index and found[0].index.letter
     }
 
@@ -302,7 +387,7 @@ def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTabl
     single: list[str] = []
     count = 0
     layered = False
-    for kind, found in _script_pieces(node):
+    for kind, found in _script_pieces(node, table):
         for piece in found:
             index = piece.index
             if piece.kind != "index" or index is None:
@@ -318,7 +403,8 @@ def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTabl
                 count += not counts
                 if not index.offset:
                     single.append(letter)
-    if len(single) == 1 and single[0] not in COMPONENT_LETTERS | table.family_letters:
+    known = COMPONENT_LETTERS | table.family_letters | table.classes
+    if len(single) == 1 and single[0] not in known:
         table.labelled.add(name)
     label = name in table.labelled or (bool(single) and single[0] in table.samples)
     if count and not (count == 1 and label):

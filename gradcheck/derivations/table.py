@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gradcheck.derivations import syntax
 
 __all__ = [
+    "CLASS_LETTERS",
     "COMPONENT_LETTERS",
     "FUNCTIONS",
     "LAST",
@@ -18,6 +19,7 @@ __all__ = [
     "array_index",
     "base_of",
     "bound_letters",
+    "is_sum",
     "name_of",
     "scripts_of",
     "sub_nodes",
@@ -79,6 +81,9 @@ USUAL_FUNCTIONS = frozenset(["f", "g", "h", "F", "sigma", "phi", "psi", "varphi"
 USUAL_LOSSES = frozenset(["J", "L", "E", "C", "cal J", "cal L", "cal E", "cal C", "ell", "loss"])
 """Names of losses, of which `dX` is the gradient where no row writes a derivative in full."""
 
+CLASS_LETTERS = frozenset(["y", "c"])
+"""Letters that may name the class of an example, as in `log p_y`."""
+
 COMPONENT_LETTERS = frozenset("ijklmnpqrstuv")
 """Letters that count components where nothing else says what they are."""
 
@@ -93,13 +98,18 @@ class SymbolTable:
         last_letters: those of them that name the last member (`L` beside `l`).
         components: for each block, the letters that count components there.
         shifted: for each block, the letters that occur with a shift (`l-1`) or in brackets.
+        words: names of more than one letter that a row defines: `dout` is the gradient by `out`.
         shorthand: whether `dX` stands for the gradient by X.
         called: names written once with their variables, as `C(W, b)`.
         matrices, vectors: names that occur with two, with one component index.
         labelled: names whose single subscript letters are labels (`W_f`, `W_o`), not components.
+        label_runs: runs of letters that label one thing (`hh` in `W_{hh}`), and are no indices.
         ranks: for (name, whether it has a family index), the numbers of component indices seen.
+        classes: letters that name one class (`y` in `log p_y`): one fixed component.
+        stated_classes: those of which a row says whether an index is it (`k = y`): the next rows are a case.
         samples: letters that count the examples of a batch (`sum_x C_x`).
         per_sample: names that keep such a letter as a label, beside the same name without it.
+        summed_losses: losses that are the sum of others of their name, `L = sum_i L_i`.
         distributions: names whose elements sum to one.
         counted, layered: names with a family index below, above.
         indexed: names that a row defines component by component (`n_i = x_i / s`).
@@ -116,6 +126,7 @@ class SymbolTable:
     last_letters: set[str] = field(default_factory=set)
     components: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     shifted: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    words: set[str] = field(default_factory=set)
     shorthand: bool = False
     called: set[str] = field(default_factory=set)
     matrices: set[str] = field(default_factory=set)
@@ -126,9 +137,13 @@ class SymbolTable:
     aliases: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
+    label_runs: set[str] = field(default_factory=set)
     ranks: dict[tuple[str, bool], set[int]] = field(default_factory=lambda: defaultdict(set))
+    classes: set[str] = field(default_factory=set)
+    stated_classes: set[str] = field(default_factory=set)
     samples: set[str] = field(default_factory=set)
     per_sample: set[str] = field(default_factory=set)
+    summed_losses: set[str] = field(default_factory=set)
     distributions: set[str] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     layered: set[str] = field(default_factory=set)
@@ -144,6 +159,8 @@ class SymbolTable:
     def is_family(self, letter: str, block: int) -> bool:
         """Return whether a letter counts layers or steps in this block, not components."""
         if letter in self.last_letters or letter in self.shifted[block]:
+            return True
+        if letter == "t" and letter in self.family_letters:
             return True
         return letter in self.family_letters and letter not in self.components[block]
 
@@ -223,11 +240,17 @@ def array_index(left: syntax.Node, right: syntax.Node) -> list[str]:
     letters = []
     for item in right.items:
         side = item.sides[0] if len(item.sides) == 1 else None
-        if not (isinstance(side, syntax.Leaf) and side.kind == "NAME" and len(side.text) == 1):
+        own = side.base if isinstance(side, syntax.Scripted) and name_of(side.base) == "y" else side
+        if not (isinstance(own, syntax.Leaf) and own.kind == "NAME" and len(own.text) == 1):
             return []
-        letters.append(side.text)
+        letters.append(own.text)
     return letters
 
 
 def base_of(node: syntax.Node) -> syntax.Node:
     return node.base if isinstance(node, syntax.Scripted) else node
+
+
+def is_sum(node: syntax.Node) -> bool:
+    """Return whether a node is the sign of a sum or a product."""
+    return isinstance(node, syntax.Leaf) and node.kind == "SUM"

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations import expressions as ex
+
+if TYPE_CHECKING:
+    from gradcheck.derivations.definitions import Definition
 
 __all__ = [
     "calls_of",
     "derivatives_of",
+    "family_letters",
     "key_of",
+    "mapped_symbols",
     "matches",
     "nodes_of",
     "overlap",
     "plain_symbols",
     "substituted",
     "used_symbols",
+    "with_body",
 ]
 
 
@@ -50,6 +56,18 @@ def used_symbols(body: ex.Expression) -> list[ex.Symbol]:
     out = list(ex.symbols(body))
     out.extend(call.function for call in calls_of(body))
     return out
+
+
+def family_letters(body: ex.Expression) -> set[str]:
+    """Return the letters that count members of families and that no sum of the body binds."""
+    own: set[str] = set()
+    if isinstance(body, ex.Symbol):
+        own = {index.letter for index in body.family if index.letter}
+    if isinstance(body, ex.Call):
+        own = {index.letter for index in body.function.family if index.letter}
+    for part in ex.children(body):
+        own |= family_letters(part)
+    return own - set(body.letters) if isinstance(body, ex.SumOver) else own
 
 
 def substituted(body: ex.Expression, part: ex.Expression, by: ex.Expression) -> ex.Expression:
@@ -115,3 +133,57 @@ def overlap(a: Sequence[ex.Index], b: Sequence[ex.Index]) -> bool:
 def key_of(symbol: ex.Symbol) -> str:
     """Return what tells a symbol from others of its name: numbered members are symbols of their own."""
     return str(ex.Symbol(symbol.name, symbol.family))
+
+
+def with_body(body: ex.Expression, definition: Definition, meaning: ex.Expression) -> ex.Expression:
+    """Return a body with what a definition says in place of its symbol, members shifted alike."""
+
+    def replaced(symbol: ex.Symbol) -> ex.Expression:
+        if symbol.name != definition.name or len(symbol.family) != len(definition.pattern):
+            return symbol
+        pairs = list(zip(definition.pattern, symbol.family, strict=True))
+        pairs += list(zip(map(ex.Index, definition.letters), symbol.components, strict=False))
+        if any(old.letter is None and old != new for old, new in pairs):
+            return symbol
+        moved = {old.letter: (new, old.offset) for old, new in pairs if old.letter}
+        inner = _reindexed(meaning, moved)
+        whole = symbol.components and not definition.letters
+        return ex.Picked(inner, symbol.components) if whole else inner
+
+    return mapped_symbols(body, replaced)
+
+
+def _reindexed(body: ex.Expression, moved: dict[str, tuple[ex.Index, int]]) -> ex.Expression:
+    """Return a body with other index letters: each letter is the given index, less an offset."""
+
+    def index(old: ex.Index) -> ex.Index:
+        if old.letter not in moved:
+            return old
+        new, offset = moved[old.letter]
+        return ex.Index(new.letter, new.offset + old.offset - offset)
+
+    def renamed(symbol: ex.Symbol) -> ex.Expression:
+        return ex.Symbol(
+            symbol.name, tuple(map(index, symbol.family)), tuple(map(index, symbol.components))
+        )
+
+    return mapped_symbols(body, renamed)
+
+
+def mapped_symbols(
+    body: ex.Expression, change: Callable[[ex.Symbol], ex.Expression]
+) -> ex.Expression:
+    """Return a body with every symbol changed."""
+    if isinstance(body, ex.Symbol):
+        return change(body)
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if field.name == "function":
+            continue
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            if not isinstance(value[0], ex.Index):
+                changes[field.name] = tuple(mapped_symbols(part, change) for part in value)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
+            changes[field.name] = mapped_symbols(value, change)  # type: ignore[arg-type]
+    return dataclasses.replace(body, **changes)

@@ -7,9 +7,9 @@ import pytest
 from gradcheck.derivations import audit
 from tests.derivations.planted import DOCUMENTS, planted
 
-UNREAD = {"conv": 3, "ng_batch": 2}
+UNREAD = {"conv": 3, "ng_batch": 2, "rowbatch": 1, "dout": 1}
 """How many rows of a document say what is not read, or rest on it: shifted component indices, `a^{(i)}`
-summed."""
+as a column of A, one row of a batch."""
 
 FAULTS = planted()
 ONE_EACH = list({fault.document: fault for fault in FAULTS}.values())
