@@ -254,8 +254,8 @@ class Collecting(Losses):
                     rooted = any(isinstance(n, ex.Rooted | ex.Power) for n in nodes_of(below))
                     if isinstance(right, ex.SumOver) and right.last is None and not rooted:
                         for letter in right.letters:
-                            for symbol in ex.symbols(below):
-                                self.divisors[letter].add(symbol.name)
+                            names = {symbol.name for symbol in ex.symbols(below)}
+                            self.divisors[letter] |= names - self.count_names
 
     def alike(self, symbol: ex.Symbol) -> list[str]:
         """Return names that could have been meant: defined or given, with as many indices."""

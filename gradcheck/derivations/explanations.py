@@ -262,7 +262,9 @@ def _mends_all(
 ) -> Repair | None:
     """Return the first single edit of a definition with which all the given claims hold, if any."""
     repairs = repairs_of(definition.body, model)
-    if any(symbol.name == definition.name for symbol in ex.symbols(definition.body)):
+    recurs = any(symbol.name == definition.name for symbol in ex.symbols(definition.body))
+    last = model.table.last_letters
+    if recurs or any(i.letter is None or i.letter in last for i in definition.pattern):
         return _mends_recurrence(model, definition, claims, repairs, seed)
     for start in range(0, min(len(repairs), MOST_REPAIRS), REPAIRS_AT_ONCE):
         left = repairs[start : start + REPAIRS_AT_ONCE]
@@ -285,7 +287,7 @@ def _mends_recurrence(
     repairs: Sequence[Repair],
     seed: int,
 ) -> Repair | None:
-    """The same for a definition that goes on from another member of itself: all members are edited."""
+    """The same for a definition of one member, or that goes on from another: all members are edited."""
     for repair in repairs[:MOST_DEFINITION_REPAIRS]:
         model.replaced[definition.number] = repair.expression
         cases = _recheck(model, claims, seed)
@@ -404,5 +406,6 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
             isinstance(node, ex.SumOver) for node in nodes_of(claim.right)
         )
         loose = batch or "weights the derivative" in reason
-        return not loose and bool(claimed) and names <= sized
+        own = {claim.definition.name} if claim.definition is not None else set()
+        return not loose and bool(claimed) and names - own <= sized
     return factor or names <= claimed | counts

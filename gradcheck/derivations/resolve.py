@@ -220,6 +220,8 @@ class Resolver(Names):
         if isinstance(base, syntax.Leaf) and base.kind == "NABLA":
             return self._nabla(node, factors, at)
         if isinstance(base, syntax.Leaf) and base.kind == "PARTIAL":
+            if isinstance(node, syntax.Scripted) and node.scripts[0].kind == "SUB":
+                return self._nabla(node, factors, at)
             if (
                 at + 2 < len(factors)
                 and slashes[at + 2]
