@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -446,13 +447,27 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
 
 
 def judge_all(model: Model, cases: Sequence[Case], seed: int) -> None:
-    """Judge all cases; those that are not finite once more at positive points."""
+    """Judge all cases; what is not finite, or vanishes at one point, once more at positive points."""
     judge(model, cases, seed)
     odd = [case for case in cases if case.problem is None and any(d != d for d in case.differences)]
+    split = [case for case in cases if case.problem is None and _vanishes_at_one_point(case)]
+    again = [dataclasses.replace(case, left=[], right=[], differences=[]) for case in split]
     for case in odd:
         case.left, case.right, case.differences = [], [], []
-    if odd:
-        judge(model, odd, seed, positive=True)
+    if odd or again:
+        judge(model, [*odd, *again], seed, positive=True)
+    for case, new in zip(split, again, strict=True):
+        if new.holds is False:
+            case.left, case.right, case.differences = new.left, new.right, new.differences
+            case.program, case.place = new.program, new.place
+
+
+def _vanishes_at_one_point(case: Case) -> bool:
+    """Whether both sides are zero at one point, behind shut rectifiers, and differ at another."""
+    differ = any(d >= DISAGREEMENT for d in case.differences)
+    return differ and any(
+        not np.any(x) and not np.any(y) for x, y in zip(case.left, case.right, strict=True)
+    )
 
 
 def _prepared(model: Model, name: str, array: Any) -> Any:
