@@ -106,10 +106,10 @@ class Dims:
         for dim in self.all:
             dim.root().frozen = True
 
-    def assign(self) -> None:
-        """Give each size that has none the next free prime."""
+    def assign(self, smallest: int = 2) -> None:
+        """Give each size that has none the next free prime, from the smallest on."""
         taken = {dim.root().size for dim in self.all}
-        primes = (p for p in _primes() if p not in taken)
+        primes = (p for p in _primes(smallest) if p not in taken)
         for dim in self.all:
             root = dim.root()
             if root.size is None:
@@ -120,11 +120,7 @@ class Dims:
         return {dim.name: dim.value for dim in self.all if dim.parent is None and dim.size}
 
 
-SMALLEST = 3
-"""The smallest size: over two elements a normalised vector is constant, and every gradient by it zero."""
-
-
-def _primes() -> Iterator[int]:
-    for number in count(SMALLEST):
+def _primes(smallest: int) -> Iterator[int]:
+    for number in count(smallest):
         if all(number % k for k in range(2, int(number**0.5) + 1)):
             yield number

@@ -20,6 +20,10 @@ _GREEK_SCALARS = frozenset(
     | {"kappa", "nu"}
 )
 
+SMALLEST_MEAN = 3
+"""The smallest size where sizes are divided by: a vector of two elements that is normalised by its mean and
+deviation is constant, and every gradient by it zero."""
+
 LeafKey = tuple[str, tuple[int, ...], int]
 
 
@@ -221,7 +225,7 @@ class Leaves(Collecting):
 
     def assign_sizes(self) -> None:
         """Give every size its number; that of stacked vectors is the sum."""
-        self.dims.assign()
+        self.dims.assign(SMALLEST_MEAN if self.counts else 2)
         for _ in range(2):
             for parts, dim in self._stacked.values():
                 dim.root().size = sum(part.value for part in parts)

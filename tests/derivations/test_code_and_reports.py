@@ -93,7 +93,7 @@ def test_the_terminal_shows_the_sizes_under_the_factors():
     render_terminal(audit(TARGET), Console(file=out, width=120))
     lines = out.getvalue().split("\n")
     (at,) = (k for k, line in enumerate(lines) if "x_{i-1}^T" in line)
-    for symbol, size in (("W_i", "3×5"), (r"\delta_i", "3×1"), ("x_{i-1}", "5×1")):
+    for symbol, size in (("W_i", "2×3"), (r"\delta_i", "2×1"), ("x_{i-1}", "3×1")):
         assert lines[at + 1][lines[at].rindex(symbol) :].startswith(size)
 
 
