@@ -33,6 +33,10 @@ SINGLE = np.finfo(np.float32)
 NO_DIGIT = 0.1
 """The error, of the entry's size or its natural scale, at which not one decimal digit is left."""
 
+UNDERFLOW = float(SINGLE.tiny / SINGLE.eps)
+"""The size below which nothing is asked of a gradient: it may be a number that underflows, whose digits are
+lost, times one of up to 1 / eps."""
+
 FLIP = 64 * float(SINGLE.eps)
 """The change of all inputs by which a kink is looked for: float32 decides it as it likes within that."""
 
@@ -151,7 +155,7 @@ def _wrong(claimed: Array, true: Array, natural: Array, room: Array) -> NDArray[
     """Mark the entries with no digit left, where the truth is finite and fits into float32."""
     with np.errstate(all="ignore"):
         fits = np.isfinite(true) & (np.abs(true) < SINGLE.max / 2) & np.isfinite(room)
-        size = np.maximum(np.abs(true), natural) + SINGLE.tiny
+        size = np.maximum(np.abs(true), natural) + UNDERFLOW
         allowed = NO_DIGIT * size + SPREAD_ALLOWANCE * room
         return np.asarray(fits & ~(np.abs(claimed - true) <= allowed))
 

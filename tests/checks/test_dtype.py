@@ -82,3 +82,15 @@ def test_programs_of_jax_are_not_run_in_single_precision():
     jax = pytest.importorskip("jax")
     rule = gradcheck.jax_rule(jax.nn.relu, x="N")
     assert_does_not_apply(rule, "dtype", "evaluated in float64")
+
+
+def test_digits_lost_at_the_end_of_the_range_of_float32_are_no_failure():
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    def slope(g, x):
+        return g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+
+    rule = gradcheck.vjp(lambda x: x * sigmoid(x), slope, x="")
+    point = gradcheck.Point((np.array(-91.3),), np.array(1.0))
+    assert gradcheck.verify_at(rule, point, checks=["dtype"]).verdict == "pass"
