@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from gradcheck.reports.report import CheckResult, Report
     from gradcheck.rules import Point, Rule
+    from gradcheck.strategies.networks import network
     from gradcheck.verification import check, verify, verify_at
 
 __version__ = "0.1.0"
@@ -83,6 +84,7 @@ _HOMES = {
     ],
     "gradcheck.reports.report": ["CheckResult", "Report"],
     "gradcheck.rules": ["Point", "Rule"],
+    "gradcheck.strategies.networks": ["network"],
     "gradcheck.verification": ["check", "verify", "verify_at"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

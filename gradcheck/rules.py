@@ -20,6 +20,7 @@ from gradcheck.errors import BackwardError, RuleError
 
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
+    from gradcheck.strategies.architecture import Composition
 
 __all__ = ["Claim", "Point", "Pullback", "Rule", "Step", "Variable", "by_leaf", "claim_at"]
 
@@ -86,6 +87,7 @@ class Rule:
             has one of its own, or nothing says.
         parts: this rule on the real and imaginary parts of its complex arrays; None where nothing says
             which convention its complex gradients keep.
+        composition: what a network is composed of; None for a rule that is no network.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Rule:
     pushforward: Callable[[tuple[Any, ...], tuple[Any, ...]], Any] | None = None
     conjugation: str | None = None
     parts: Rule | None = None
+    composition: Composition | None = None
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks import select
-from gradcheck.checks.check import Bench, Check, Examination
+from gradcheck.checks.check import Bench, Check, Examination, source_line
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradientError, InconclusiveError, ShapeError, UsageError
+from gradcheck.localisation import localise
 from gradcheck.oracles.autodiff import Autodiff
 from gradcheck.oracles.evidence import Oracle
 from gradcheck.oracles.exact_oracle import Exact
@@ -104,7 +105,7 @@ def verify(
             result = CheckResult(item.name, verdict, reason, (), outcome.tally)
         else:
             point, examination = outcome.failure
-            result = _failed(rule, item, point, examination, outcome.tally)
+            result = _failed(rule, item, point, examination, outcome.tally, lambda part: _bench(part, trace, settings, seed))
             if not reproduction:
                 again = "replay=True" if outcome.replayed else f"seed={seed}"
                 options = [again, *_beyond_defaults(profile, examples)]
@@ -187,7 +188,7 @@ def verify_at(
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
         if examination.verdict is Verdict.FAIL:
-            result = _failed(rule, item, point, examination, tally)
+            result = _failed(rule, item, point, examination, tally, lambda part: _bench(part, trace, settings, seed))
             reproduction = reproduce(rule, point, f"seed={seed}")
         else:
             verdict, reason = item.conclude(tally, settings)
@@ -225,14 +226,32 @@ def oracles_for(
 
 
 def _failed(
-    rule: Rule, item: Check, point: Point, examination: Examination, tally: Tally
+    rule: Rule,
+    item: Check,
+    point: Point,
+    examination: Examination,
+    tally: Tally,
+    bench_of: Callable[[Rule], Bench],
 ) -> CheckResult:
+    blame = localise(rule, item, point, bench_of)
+    findings = list(examination.findings)
+    if blame is not None:
+        line = "" if blame.rule is None else source_line(blame.rule.functions[-1])
+        findings = [
+            replace(
+                finding,
+                diagnosis=blame.reason,
+                line=line or finding.line,
+                message=f"{finding.message}\n    {blame.reason}",
+            )
+            for finding in findings
+        ]
     case = describe_case(rule, point)
-    findings = tuple(
+    findings = [
         replace(finding, message=f"{finding.message}\n    smallest failing case: {case}")
-        for finding in examination.findings
-    )
-    return CheckResult(item.name, Verdict.FAIL, "", findings, tally)
+        for finding in findings
+    ]
+    return CheckResult(item.name, Verdict.FAIL, "", tuple(findings), tally)
 
 
 def _as_expected(rule: Rule, result: CheckResult, notes: list[str]) -> CheckResult:

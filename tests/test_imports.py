@@ -64,6 +64,7 @@ HOUSE = [
     "diagnosis",
     "checks",
     "branch_search",
+    "localisation",
     "search",
     "derivations",
     "reports",

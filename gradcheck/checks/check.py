@@ -24,6 +24,7 @@ __all__ = [
     "backward_raised",
     "points_for",
     "strictly",
+    "source_line",
 ]
 
 
@@ -135,3 +136,9 @@ class Check(Protocol):
 def points_for(check: Check, profile: Profile) -> int:
     """Return how many points of a run the check examines."""
     return math.ceil(check.share * profile.examples)
+
+
+def source_line(function: Any) -> str:
+    """Return where a function is defined, as `path:line`; empty where Python does not tell."""
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from gradcheck import trees
-from gradcheck.checks.check import Bench, Examination, Finding, backward_raised
+from gradcheck.checks.check import (
+    Bench,
+    Examination,
+    Finding,
+    backward_raised,
+    source_line,
+)
 from gradcheck.checks.shapes import NOTHING_CLAIMED, shape_finding, sizes_of
 from gradcheck.checks.tally import Tally
 from gradcheck.complex_parts import CONVENTIONS, holds_complex, in_parts, split
@@ -150,7 +156,7 @@ class GradientCheck:
                 lines += [f"    {item.remark} ({item.oracle})"] if item.remark else []
         if diagnosis:
             lines.append(f"    {diagnosis}")
-        line = _source_line(rule.functions[-1])
+        line = source_line(rule.functions[-1])
         lines = [line.rstrip() for line in lines]
         return Finding(
             self.name,
@@ -297,8 +303,3 @@ def _number(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return complex(value) if np.iscomplexobj(value) else float(value)
-
-
-def _source_line(function: Any) -> str:
-    code = getattr(function, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,18 +24,31 @@ def reproduce(rule: Rule, point: Point, search: str) -> str:
     variables = [np.size(value) for _, value in trees.leaves((point.inputs, point.cotangent))]
     if sum(variables) > LARGEST_LITERAL:
         return f"gradcheck.verify({rule.name}, {search})"
+    if rule.composition is not None and rule.composition.lines is not None:
+        inputs = _literal(rule.composition.at(point.inputs))
+        return f"gradcheck.verify_at(gradcheck.network(rules), gradcheck.Point({inputs}))"
     inputs = _literal(point.inputs)
     cotangent = "" if point.cotangent is None else f", {_literal(point.cotangent)}"
     return f"gradcheck.verify_at({rule.name}, gradcheck.Point({inputs}{cotangent}))"
 
 
 def describe_case(rule: Rule, point: Point) -> str:
-    """Name the sizes of a point: `N=1, D=2`, or the shapes of its inputs without a contract."""
+    """Name the sizes of a point: `N=1, D=2`, or the shapes of its inputs without a contract.
+
+    Of a network it is the architecture, line by line, and the shapes of its values.
+    """
+    if rule.composition is not None:
+        lines, values = rule.composition.at(point.inputs)
+        return "\n        ".join(["", *lines, _shapes(values)])
     if rule.contract is not None:
         sizes = rule.contract.bind(point.inputs)
         return ", ".join(f"{name}={size}" for name, size in sizes.items())
+    return _shapes(dict(zip(rule.input_names, point.inputs, strict=True)))
+
+
+def _shapes(inputs: Mapping[str, Any]) -> str:
     parts = []
-    for name, value in zip(rule.input_names, point.inputs, strict=True):
+    for name, value in inputs.items():
         shapes = [list(np.shape(leaf)) for _, leaf in trees.leaves(value) if hasattr(leaf, "shape")]
         if shapes:
             parts.append(f"{name} {' '.join(map(str, shapes))}")

@@ -26,25 +26,29 @@ UNEQUAL = 3
 
 
 def sizes(
-    draw: DrawFn, contract: Contract, arguments: Mapping[str, int] | None = None
+    draw: DrawFn, contract: Contract, known: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Draw a size for every name of a contract, so that every dimension has size 1 or more.
 
     Args:
         draw: Hypothesis's own.
         contract: the contract.
-        arguments: the values of the arguments that its expressions use (`Contract.arguments`).
+        known: sizes that are given, such as the arguments that its expressions use
+            (`Contract.arguments`).
 
     Shrinks towards 1 for every name. A batch of 1 and equal sizes are among the draws.
     """
     problem = contract.problem
-    found = dict(arguments or {})
+    found = dict(known or {})
     unequal = choice(draw, range(UNEQUAL + 1)) > 0
     taken: set[int] = set()
     for name in problem.names:
+        if name in found:
+            choice(draw, range(SIZES_OF_A_NAME))  # so that shrinking may do without what is known
+            continue
         candidates = list(islice(problem.allowed(name, found), SIZES_OF_A_NAME))
         if not candidates:
-            smallest = problem.smallest(arguments or {})
+            smallest = problem.smallest(known or {})
             if smallest is None:
                 hypothesis.reject()
             found = smallest
@@ -53,6 +57,8 @@ def sizes(
         found[name] = choice(draw, fresh or candidates)
         taken.add(found[name])
     for name in contract.variadics:
+        if name in found:
+            continue
         rank = choice(draw, range(LARGEST_RANK + 1))
         axes = tuple(choice(draw, range(1, SIZES_OF_A_NAME // 2 + 1)) for _ in range(rank))
         found.update(bind_several(name, axes))

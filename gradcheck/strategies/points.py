@@ -183,7 +183,7 @@ def _own_inputs(draw: DrawFn, rule: Rule, variation: Variation) -> tuple[tuple[A
         raise UsageError(
             f"rule {rule.name!r} has no contract, no inputs= and no points=: nothing can be drawn"
         )
-    if choice(draw, range(DRAWS_OF_ONE_AS_DRAWN)) == 0:
+    if rule.composition is not None or choice(draw, range(DRAWS_OF_ONE_AS_DRAWN)) == 0:
         return inputs, label
     manners = {path: choice(draw, list(MANNERS)) for path in variation.variable_paths(inputs)}
     words = [f"{path} {manner}" for path, manner in manners.items() if manner != AS_DRAWN]
