@@ -73,7 +73,7 @@ class _Network:
     def __init__(self, composition: Composition, point: Point) -> None:
         self.composition = composition
         lines, self.values = composition.at(point.inputs)
-        self.steps = read(lines, tuple(composition.parts))
+        self.steps = read(lines, composition.parts, self.values)
         self.calls = {name: part_of_network(part) for name, part in composition.parts.items()}
         self.used = [name for name in self.calls if any(step.call == name for step in self.steps)]
         self.apart = self.gradients({name: kept_apart(self.calls[name]) for name in self.used})
@@ -116,7 +116,9 @@ class _Network:
             )
             cause = next(causes, "shares state or memory with the other steps")
             return Blame(self.composition.parts[name], f"{name} {cause}")
-        return Blame(None, f"{' and '.join(self.used)} share state or memory, and none of them alone")
+        return Blame(
+            None, f"{' and '.join(self.used)} share state or memory, and none of them alone"
+        )
 
     def guilty_alone(self, check: Check, bench_of: Callable[[Rule], Bench]) -> Blame | None:
         """Find the first step from the loss on that fails the check by itself."""
@@ -125,9 +127,12 @@ class _Network:
             point = Point(inputs, None if part.scalar else cotangent)
             examination = check.examine(part, point, bench_of(part))
             if examination.verdict is Verdict.FAIL:
-                because = next((f": {f.diagnosis}" for f in examination.findings if f.diagnosis), "")
+                because = next(
+                    (f": {f.diagnosis}" for f in examination.findings if f.diagnosis), ""
+                )
                 return Blame(
-                    part, f"{step.call} is wrong by itself, at what {write(step)!r} gives it{because}"
+                    part,
+                    f"{step.call} is wrong by itself, at what {write(step)!r} gives it{because}",
                 )
         return Blame(None, "each rule is right by itself at what the network gives it")
 

@@ -248,7 +248,7 @@ def _failed(
         ]
     case = describe_case(rule, point)
     findings = [
-        replace(finding, message=f"{finding.message}\n    smallest failing case: {case}")
+        replace(finding, message=f"{finding.message}\n    smallest failing case:{case}")
         for finding in findings
     ]
     return CheckResult(item.name, Verdict.FAIL, "", tuple(findings), tally)

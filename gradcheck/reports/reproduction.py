@@ -33,7 +33,7 @@ def reproduce(rule: Rule, point: Point, search: str) -> str:
 
 
 def describe_case(rule: Rule, point: Point) -> str:
-    """Name the sizes of a point: `N=1, D=2`, or the shapes of its inputs without a contract.
+    """Name the sizes of a point: ` N=1, D=2`, or the shapes of its inputs without a contract.
 
     Of a network it is the architecture, line by line, and the shapes of its values.
     """
@@ -42,8 +42,8 @@ def describe_case(rule: Rule, point: Point) -> str:
         return "\n        ".join(["", *lines, _shapes(values)])
     if rule.contract is not None:
         sizes = rule.contract.bind(point.inputs)
-        return ", ".join(f"{name}={size}" for name, size in sizes.items())
-    return _shapes(dict(zip(rule.input_names, point.inputs, strict=True)))
+        return " " + ", ".join(f"{name}={size}" for name, size in sizes.items())
+    return " " + _shapes(dict(zip(rule.input_names, point.inputs, strict=True)))
 
 
 def _shapes(inputs: Mapping[str, Any]) -> str:

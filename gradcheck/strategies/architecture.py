@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ __all__ = [
     "read",
     "write",
 ]
+
+KEPT_ARCHITECTURES = 64
+"""Architectures that are kept as steps: a network is run hundreds of times at the same one."""
 
 SUM, CONCATENATE, HALF_SQUARED_ERROR = "+", "concatenate", "half_squared_error"
 
@@ -70,12 +74,12 @@ class Composition:
     def primal(self, inputs: tuple[Any, ...]) -> Any:
         """Return the loss."""
         lines, values = self.at(inputs)
-        return primal(read(lines, tuple(self.parts)), self.parts, values)
+        return primal(read(lines, self.parts, values), self.parts, values)
 
     def linearise(self, inputs: tuple[Any, ...]) -> tuple[Any, Pullback]:
         """Return the loss, and the pullback that is composed of those of the parts."""
         lines, values = self.at(inputs)
-        steps = read(lines, tuple(self.parts))
+        steps = read(lines, self.parts, values)
         calls = {name: part_of_network(rule) for name, rule in self.parts.items()}
         loss, gradients = linearise(steps, calls, values, self.in_place)
         if self.lines is None:
@@ -136,33 +140,50 @@ def write(step: Step) -> str:
     return f"{', '.join(step.results)} = {step.call}({', '.join(step.arguments)})"
 
 
-def read(lines: Sequence[str], known: Sequence[str]) -> tuple[Step, ...]:
+def read(lines: Sequence[str], rules: Collection[str], values: Collection[str]) -> tuple[Step, ...]:
     """Return the steps that lines write; the inverse of `write`.
 
     Args:
         lines: the architecture.
-        known: the names of the rules that a line may call.
+        rules: the names of the rules that a line may call.
+        values: the names of the arrays that no line gives.
 
     Raises:
-        UsageError: a line is none of those that the module lists.
+        UsageError: a line is none of those that the module lists, or calls or takes what there is not.
 
-    >>> read(["h1 = relu(x_1)", "loss = h1 + h1"], ["relu"])[1]
+    >>> read(["h1 = relu(x_1)", "loss = h1 + h1"], ["relu"], ["x_1"])[1]
     Step(results=('loss',), call='+', arguments=('h1', 'h1'))
     """
+    return _read_all(tuple(lines), tuple(rules), tuple(values))
+
+
+@lru_cache(maxsize=KEPT_ARCHITECTURES)
+def _read_all(
+    lines: tuple[str, ...], rules: tuple[str, ...], values: tuple[str, ...]
+) -> tuple[Step, ...]:
     steps: list[Step] = []
+    taken = {*values}
     for line in lines:
         step = _read(line)
         if step is None:
             raise UsageError(
-                f"the line {line!r} of the network is none that can be read; it names the results of a rule, as "
+                f"the line {line!r} of the network cannot be read; a line names the results of a rule, as "
                 "'h1 = dense(x, w)', or of a sum of names"
             )
-        callable_names = (*known, SUM, CONCATENATE, HALF_SQUARED_ERROR)
-        if step.call not in callable_names:
+        if step.call not in (*rules, *GLUE):
             raise UsageError(
-                f"the line {line!r} of the network calls {step.call!r}; its rules are {', '.join(known)}"
+                f"the line {line!r} of the network calls {step.call!r}; its rules are {', '.join(rules)}"
             )
+        unknown = [name for name in step.arguments if name not in taken]
+        if unknown:
+            raise UsageError(
+                f"the line {line!r} of the network takes {unknown[0]!r}, which is no value of the network "
+                "and no result of a line before"
+            )
+        taken.update(step.results)
         steps.append(step)
+    if not steps or len(steps[-1].results) != 1:
+        raise UsageError("the last line of a network gives its loss, as 'loss = h2'")
     return tuple(steps)
 
 
@@ -196,10 +217,8 @@ def primal(steps: Sequence[Step], rules: Mapping[str, Rule], values: Mapping[str
     known = dict(values)
     for step in steps:
         arguments = tuple(known[name] for name in step.arguments)
-        if step.call in rules:
-            output = rules[step.call].primal(arguments)
-        else:
-            output = GLUE[step.call](arguments)[0]
+        rule = rules.get(step.call)
+        output = GLUE[step.call](arguments)[0] if rule is None else rule.primal(arguments)
         known.update(_named_results(step, output))
     return known[steps[-1].results[0]]
 

@@ -35,12 +35,15 @@ def composable(rules: Sequence[Rule] | Mapping[str, Rule]) -> dict[str, Rule]:
     for given, rule in named:
         if not isinstance(rule, Rule):
             raise ContractError(
-                f"networks: {rule!r:.80} is no rule; make one with gradcheck.pair, gradcheck.layer or their kin"
+                f"networks: {rule!r:.80} is no rule; make one with gradcheck.pair, gradcheck.layer or "
+                "their kin"
             )
         _refuse(given or rule.name, rule)
         found[_unused(_identifier(given or rule.name), found)] = rule
     if not found:
-        raise ContractError("networks: no rule is given; pass the layers, as networks([dense, relu])")
+        raise ContractError(
+            "networks: no rule is given; pass the layers, as networks([dense, relu])"
+        )
     _refuse_strangers(found)
     return found
 
@@ -52,7 +55,7 @@ def contract_of(rule: Rule) -> Contract:
 
 
 def feedable(rule: Rule) -> list[str]:
-    """Name the inputs that may come from other rules: free real arrays that are no parameters of an object."""
+    """Name the inputs that other rules may feed: free real arrays that are no parameters of an object."""
     return [
         name
         for name, domain in contract_of(rule).inputs.items()
@@ -70,8 +73,8 @@ def _refuse(name: str, rule: Rule) -> None:
     if rule.contract is None:
         option = "inputs=" if rule.inputs is not None else "points="
         raise ContractError(
-            f"networks: {name} draws its inputs by {option}, which does not say what other rules may feed it; "
-            "declare the dimensions of its inputs, such as x='N D'"
+            f"networks: {name} draws its inputs by {option}, which does not say what other rules may feed "
+            "it; declare the dimensions of its inputs, such as x='N D'"
         )
     for path, domain in rule.contract.domains.items():
         if domain.kind == "complex":

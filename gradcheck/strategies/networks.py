@@ -91,13 +91,16 @@ def network(
     Raises:
         ContractError: a rule draws its own inputs or has complex ones, or two never fit each other.
 
-    >>> import numpy as np
     >>> from gradcheck import network, verify, vjp
-    >>> double = vjp(lambda x: 2 * x, lambda dout, x: 2 * dout, x="N D", name="double")
-    >>> square = vjp(lambda x: x**2, lambda dout, x: dout * x, x="N D", name="square")
+    >>> double = vjp(lambda x: 2 * x, lambda dout, x: 2 * dout, x="N", name="double")
+    >>> square = vjp(lambda x: x**2, lambda dout, x: dout * x, x="N", name="square")
     >>> report = verify(network([double, square]), checks=["gradient"], examples=20, seed=1)
     >>> print(report.findings[0].message.split("smallest failing case:")[1])
     <BLANKLINE>
+            h1 = square(x_1)
+            h2 = half_squared_error(h1, t_2)
+            loss = h2
+            x_1 [1], t_2 [1]
     """
     parts = composable(rules)
     composition = Composition(parts, in_place=strict)
@@ -132,10 +135,11 @@ def networks(
     Raises:
         ContractError: as `gradcheck.network`.
 
-    >>> import numpy as np
     >>> from gradcheck import vjp
-    >>> double = vjp(lambda x: 2 * x, lambda dout, x: 2 * dout, x="N D", name="double")
-    >>> rule = networks([double]).filter(lambda rule: len(rule.input_names) > 1).example()
+    >>> from hypothesis import find
+    >>> double = vjp(lambda x: 2 * x, lambda dout, x: 2 * dout, x="N", name="double")
+    >>> find(networks([double]), lambda rule: rule.name.count("double") == 2).name
+    'h1 = double(x_1); h2 = double(h1); h3 = half_squared_error(h2, t_3); loss = h3'
     """
     parts = composable(rules)
     return _drawn(parts).map(lambda drawn: _of_one_architecture(parts, drawn, strict))
@@ -258,7 +262,7 @@ class _Growing:
         self.run(name, tuple(arguments))
 
     def again(self) -> bool:
-        """Add a step with the parameters of an earlier one, at another array that fits; say if there is one."""
+        """Add a step with the parameters of an earlier one, at any array that fits; say if there is one."""
         earlier = [step for step in self.steps if step.call in self.parts]
         step = choice(self.draw, earlier)
         rule = self.parts[step.call]
@@ -298,7 +302,7 @@ class _Growing:
         return fits[number if branches else 0] if fits else None
 
     def axes(self, contract: Contract, known: Mapping[str, int]) -> dict[str, int]:
-        """Return known sizes with axes for each name that stands for any number: as many as other rules take."""
+        """Add to known sizes those of names of any number of axes: as many as other rules take."""
         found = dict(known)
         shapes = [domain.shape for domain in contract.domains.values() if domain.shape is not None]
         for shape in shapes:
@@ -344,8 +348,9 @@ class _Growing:
             raise
         except Exception:  # the point is then discarded, by what runs the whole network
             parts, self.runs = [None], False
-        letters = "abcdefghijklmnopqrstuvwxyz" if len(parts) > 1 else [""]
-        results = {f"h{number}{letter}": part for letter, part in zip(letters, parts)}
+        results = {f"h{number}v{place}": part for place, part in enumerate(parts, 1)}
+        if len(parts) == 1:
+            results = {f"h{number}": parts[0]}
         self.steps.append(Step(tuple(results), call, arguments))
         for name in arguments:
             self.open.pop(name, None)
@@ -397,9 +402,7 @@ def _join(call: str, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Say whether arrays of these shapes can be added, or concatenated along the last axis."""
     if call == SUM:
         return one == other
-    return (
-        len(one) == len(other) and one[:-1] == other[:-1] and one[-1] + other[-1] <= WIDEST
-    )
+    return len(one) == len(other) and one[:-1] == other[:-1] and one[-1] + other[-1] <= WIDEST
 
 
 def _output(rule: Rule | None, call: str, inputs: tuple[Any, ...]) -> Any:
