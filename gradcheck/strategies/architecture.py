@@ -140,7 +140,7 @@ def write(step: Step) -> str:
     return f"{', '.join(step.results)} = {step.call}({', '.join(step.arguments)})"
 
 
-def read(lines: Sequence[str], rules: Collection[str], values: Collection[str]) -> tuple[Step, ...]:
+def read(lines: Iterable[str], rules: Iterable[str], values: Iterable[str]) -> tuple[Step, ...]:
     """Return the steps that lines write; the inverse of `write`.
 
     Args:
