@@ -195,8 +195,8 @@ def _with_own_output(call: Linearise) -> Linearise:
 
 
 CAUSES: Mapping[str, Callable[[Linearise], Linearise]] = {
-    "writes into its cotangent, which another step reads as well": _with_own_cotangent,
     "gives gradients that change later: their memory is written again": _with_own_gradients,
+    "writes into its cotangent, which another step reads as well": _with_own_cotangent,
     "gives an output that changes later: its memory is written again": _with_own_output,
     "writes into its inputs": _with_own_inputs,
     "reads in its backward what a later forward left: it is right when its forward has just run": (

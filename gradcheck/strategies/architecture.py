@@ -14,7 +14,7 @@ What no line gives is a value of the network: its inputs, parameters, labels and
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -262,7 +262,8 @@ def linearise(
             cotangent = _cotangent(step, output, found, in_place)
             claimed = (None,) * len(step.arguments) if cotangent is None else pullback(cotangent)
             for name, gradient in zip(step.arguments, claimed, strict=True):
-                found[name].append(gradient)
+                ours = in_place and step.call in GLUE and gradient is not None
+                found[name].append(gradient.copy() if ours else gradient)
         return {name: _total(found[name], in_place) for name in values}
 
     return loss, gradients
