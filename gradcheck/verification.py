@@ -105,7 +105,14 @@ def verify(
             result = CheckResult(item.name, verdict, reason, (), outcome.tally)
         else:
             point, examination = outcome.failure
-            result = _failed(rule, item, point, examination, outcome.tally, lambda part: _bench(part, trace, settings, seed))
+            result = _failed(
+                rule,
+                item,
+                point,
+                examination,
+                outcome.tally,
+                lambda part: _bench(part, trace, settings, seed),
+            )
             if not reproduction:
                 again = "replay=True" if outcome.replayed else f"seed={seed}"
                 options = [again, *_beyond_defaults(profile, examples)]
@@ -188,7 +195,14 @@ def verify_at(
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)
         if examination.verdict is Verdict.FAIL:
-            result = _failed(rule, item, point, examination, tally, lambda part: _bench(part, trace, settings, seed))
+            result = _failed(
+                rule,
+                item,
+                point,
+                examination,
+                tally,
+                lambda part: _bench(part, trace, settings, seed),
+            )
             reproduction = reproduce(rule, point, f"seed={seed}")
         else:
             verdict, reason = item.conclude(tally, settings)
