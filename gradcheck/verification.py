@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,9 @@ def verify(
     started = time.monotonic()
     results, notes, reproduction = [], [NO_CERTIFICATE] * (rule.kind == "torch_function"), ""
     replayed = False
+    bench_of = partial(_bench, trace=trace, profile=settings, seed=seed)
     for item in select(checks):
-        bench = _bench(rule, trace, settings, seed)
+        bench = bench_of(rule)
         outcome = search(
             rule,
             item,
@@ -189,8 +191,9 @@ def verify_at(
     _require_domain(rule, point)
     started = time.monotonic()
     results, reproduction = [], ""
+    bench_of = partial(_bench, trace=trace, profile=settings, seed=seed)
     for item in select(checks):
-        bench = _bench(rule, trace, settings, seed)
+        bench = bench_of(rule)
         tally = Tally()
         examination = item.examine(rule, point, bench)
         tally.add(point, examination)

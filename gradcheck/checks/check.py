@@ -23,8 +23,8 @@ __all__ = [
     "Finding",
     "backward_raised",
     "points_for",
-    "strictly",
     "source_line",
+    "strictly",
 ]
 
 
