@@ -1,5 +1,7 @@
 """Networks of any rules: what is drawn, that right rules pass, and that the guilty one is named."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import Phase, find, given, seed, settings
@@ -262,7 +264,7 @@ FEATURES = {
         len(parameters(steps, "dense")) > len(set(parameters(steps, "dense")))
     ),
     "a branch": lambda steps: (
-        sum(step.arguments[0] == "h1" for step in steps if step.call in ("sine", "relu")) > 1
+        max(Counter(name for step in steps for name in {*step.arguments}).values()) > 1
     ),
     "two results multiplied": lambda steps: any(
         step.call == "product" and step.arguments[0][0] == step.arguments[1][0] == "h"
