@@ -17,7 +17,7 @@ from gradcheck.programs.arithmetics.cells import CELLS
 from gradcheck.programs.compat import nested_jaxpr, open_jaxpr
 from gradcheck.programs.evaluation import Decision, evaluate
 
-__all__ = ["has_branches", "one_sided", "stretched"]
+__all__ = ["finite", "has_branches", "one_sided", "stretched"]
 
 BRANCHING = frozenset({"abs", "ge", "gt", "le", "lt", "max", "min", "sign"})
 """Primitives that tell one side of a kink from the other. An equality is a tie, which random points
@@ -52,6 +52,17 @@ def stretched(program: Program) -> list[Program]:
     ]
 
 
+def finite(program: Program, cases: Sequence[Case]) -> list[Case]:
+    """Return the cases whose sides are finite at the first point: where exp overflows nothing is proven."""
+    if not cases:
+        return []
+    places = sorted({case.place for case in cases})
+    outputs = evaluate(program.of(cases), program.points[0], CELLS)
+    whole = [bool(np.all(np.isfinite(output))) for output in outputs]
+    pairs = {place: whole[2 * k] and whole[2 * k + 1] for k, place in enumerate(places)}
+    return [case for case in cases if pairs[case.place]]
+
+
 def one_sided(programs: Sequence[Program], cases: Sequence[Case]) -> list[Case]:
     """Return the cases of which some branch went one way at every point of all programs."""
     if not cases or not _goes_one_way(programs, cases):
@@ -67,7 +78,9 @@ def _goes_one_way(programs: Sequence[Program], cases: Sequence[Case]) -> bool:
     seen: list[set[float]] = []
     for point in (point for program in programs for point in program.points):
         decisions: list[Decision] = []
-        evaluate(jaxpr, point, CELLS, decisions=decisions)
+        outputs = evaluate(jaxpr, point, CELLS, decisions=decisions)
+        if not all(np.all(np.isfinite(output)) for output in outputs):
+            continue
         kinks = [decision for decision in decisions if decision.kind in BRANCHING]
         seen += [set() for _ in kinks[len(seen) :]]
         for outcomes, kink in zip(seen, kinks, strict=True):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.branches import has_branches, one_sided, stretched
+from gradcheck.derivations.branches import finite, has_branches, one_sided, stretched
 from gradcheck.derivations.evidence import AGREEMENT, Case, Program
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.walks import nodes_of
@@ -133,7 +133,7 @@ class _Examination:
 
     def _prove_again(self, program: Program, cases: Sequence[Case]) -> None:
         """Keep the certificate of a case only if it is proven at the program's point too."""
-        proven = [case for case in cases if case.certificate]
+        proven = finite(program, [case for case in cases if case.certificate])
         for case, found in self._proofs(program, proven, self.proofs):
             assert case.certificate is not None
             if isinstance(found, Certificate):

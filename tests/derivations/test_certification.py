@@ -153,3 +153,10 @@ def test_a_norm_is_certified_though_it_takes_a_square_root():
     gradient = r"\frac{\partial E}{\partial n} = %s \frac{1}{n^2} x^T (y - t)"
     assert last_row(*rows, gradient % "-").certified
     assert last_row(*rows, gradient % "").verdict != "true"
+
+
+def test_a_kink_beside_an_exponential_that_overflows_far_out_is_certified_all_the_same():
+    rows = (r"E = relu(x - 2)^2 + e^{x} + e^{-x}",)
+    gradient = r"\frac{\partial E}{\partial x} = %s 2 relu(x - 2) + e^{x} - e^{-x}"
+    assert last_row(*rows, gradient % "").certified
+    assert last_row(*rows, gradient % "-").verdict != "true"
