@@ -170,19 +170,18 @@ def test_a_branch_outside_what_the_users_draws_keep_is_never_entered():
     assert [branch.phrase for branch in report.checks[0].never_entered] == ["> 1.5 was never true"]
 
 
-@pytest.mark.parametrize("declared", ["elements", "points"])
-def test_what_a_strategy_draws_is_not_moved(declared):
-    entries = st.floats(0.25, 0.75)
-    arrays = st.lists(entries, min_size=3, max_size=3).map(lambda row: (np.array(row),))
-    options = {"x": gradcheck.elements("3", entries)}
-    wrong = squares(
-        lambda x, dout: x > 5.0,
-        inside=2.0,
-        **(options if declared == "elements" else {"points": arrays}),
-    )
-    report = verdict(wrong)
+def test_what_a_strategy_of_one_input_draws_is_not_moved():
+    few = gradcheck.elements("3", st.floats(0.25, 0.75))
+    report = verdict(squares(lambda x, dout: x > 5.0, inside=2.0, x=few))
     assert [branch.phrase for branch in report.checks[0].never_entered] == ["> 5 was never true"]
     assert report.verdict == "pass"
+
+
+def test_what_is_varied_around_the_users_own_points_enters_branches():
+    arrays = st.lists(st.floats(0.25, 0.75), min_size=3, max_size=3)
+    points = arrays.map(lambda row: (np.array(row),))
+    assert verdict(squares(lambda x, dout: x > 5.0, inside=2.0, points=points)).verdict == "fail"
+    assert verdict(squares(lambda x, dout: x > 5.0, inside=1.0, points=points)).verdict == "pass"
 
 
 def test_a_branch_within_what_the_users_draws_keep_is_entered():

@@ -37,18 +37,30 @@ def vjp(forward: Callable[..., Any], vjp: Callable[..., Any], /, **keywords: Any
         return primal(inputs), lambda cotangent: vjp(cotangent, *inputs)
 
     def primal(inputs: tuple[Any, ...]) -> Any:
-        return _without_cache(forward(*inputs))
+        output = forward(*inputs)
+        if _has_cache(output, inputs):
+            raise RuleError(
+                f"the forward returned {trees.describe(output)}, and gradcheck.vjp expects the output "
+                "alone, an array or a tuple of arrays; a forward that returns (out, cache) is declared by "
+                "gradcheck.pair"
+            )
+        return output
 
     functions = {"forward": forward, "vjp": vjp}
     return declare("vjp", functions, keywords, linearise=linearise, primal=primal)
 
 
-def _without_cache(output: Any) -> Any:
-    if isinstance(output, tuple) and any(
-        part is None or isinstance(part, (tuple, dict)) for part in output
-    ):
-        raise RuleError(
-            f"the forward returned {trees.describe(output)}, and gradcheck.vjp expects the output alone, an "
-            "array or a tuple of arrays; a forward that returns (out, cache) is declared by gradcheck.pair"
-        )
-    return output
+def _has_cache(output: Any, inputs: tuple[Any, ...]) -> bool:
+    """Say whether an output holds what no output is: None, a dict, or in a tuple an input itself.
+
+    `(h, (h, c))` is the output of a recurrent layer.
+    """
+    if not isinstance(output, tuple):
+        return False
+    given = {id(value) for _, value in trees.leaves(inputs)}
+    return any(
+        part is None
+        or isinstance(part, dict)
+        or (isinstance(part, tuple) and any(id(leaf) in given for _, leaf in trees.leaves(part)))
+        for part in output
+    )
