@@ -83,3 +83,18 @@ def test_the_examples_are_found_behind_axes_of_any_number():
     assert "the forward mixes the examples of a batch" not in reasons
     averaged = rule(lambda d, x, w: (d * w, over_all(x, d * x) / x.shape[-2]))
     assert "the gradient of w" in message_of(averaged, "batch")
+
+
+def test_a_forward_that_mixes_examples_beside_an_entry_of_1e8_is_not_examined():
+    def forward(x, shift):
+        return x - x.mean(axis=0) + shift, x
+
+    def backward(dout, x):
+        return dout - dout.mean(axis=0), dout.sum(axis=0) * (1 + 0 * x[0])
+
+    rule = gradcheck.pair(forward, backward, x="N D", shift="D", batch="N")
+    x, shift = np.array([[1.0, 2.0], [5.0, 8.0]]), np.array([0.0, 1e8])
+    point = gradcheck.Point((x, shift), np.array([[0.0, 0.0], [1.0, 0.0]]))
+    result = gradcheck.verify_at(rule, point, checks=["batch"]).checks[0]
+    assert not result.applies
+    assert "the forward mixes the examples of a batch" in result.reason
