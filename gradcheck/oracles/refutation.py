@@ -91,6 +91,8 @@ class Refutation:
         around = self._window(-half, half)
         if around is not None and MARGIN * around.bound <= error:
             return not _allows(around, claimed)
+        if around is not None and wide.value == 0 and around.variation > MARGIN * self.noise:
+            return False  # f is flat in a wide window that missed what is inside
         # There is a feature in it, or noise that nobody knows of: noise alone contradicts no slope.
         return not any(
             _allows(view, claimed) and _contradicts(view, wide)

@@ -5,6 +5,8 @@ import pytest
 
 import gradcheck
 
+RNG = np.random.default_rng(6)
+
 both = pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
 
 
@@ -44,6 +46,11 @@ RIGHT = {
         np.floor,
         lambda g, x: 0 * g,
         np.array([-1.36807626e-13, 1.84018771e8]),
+    ),
+    "a peak of width 1 among entries of 1e8": (
+        lambda x: np.exp(-(x**2)),
+        lambda g, x: -2 * g * x * np.exp(-(x**2)),
+        np.append(RNG.choice([-1.0, 1.0], 16) * RNG.uniform(1e8, 4e8, 16), [-1.8e-14, 3e-15]),
     ),
     "a product with floor at a large integer": (
         lambda x: x * np.floor(x),
