@@ -255,7 +255,8 @@ class Collecting(Losses):
                     if isinstance(right, ex.SumOver) and right.last is None and not rooted:
                         for letter in right.letters:
                             names = {symbol.name for symbol in ex.symbols(below)}
-                            self.divisors[letter] |= names - self.count_names
+                            examples = letter in self.table.samples
+                            self.divisors[letter] |= names if examples else names - self.count_names
 
     def alike(self, symbol: ex.Symbol) -> list[str]:
         """Return names that could have been meant: defined or given, with as many indices."""

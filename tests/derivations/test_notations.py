@@ -116,3 +116,16 @@ def test_a_row_that_fails_for_a_wrong_definition_only_is_not_accused_with_it():
 def test_a_sum_over_components_that_begins_at_another_index_is_not_read_as_a_sum_over_all():
     text = "$$E = \\sum_i x_i^2$$\n\n$$y_j = \\sum_{i=j}^n x_i$$"
     assert audit(text).rows[-1].verdict == "not checked"
+
+
+def test_one_letter_counts_examples_beside_a_sum_over_them_and_units_elsewhere():
+    text = (
+        "$$s = \\sum_{i=1}^n a_i$$\n\n"
+        "$$C = \\sum (y_i - a_i)^2$$\n\n"
+        "$$C = \\frac{1}{n} \\sum_{\\forall x} C_x$$\n\n"
+        "$$%s$$"
+    )
+    right = audit(text % r"\frac{\partial C}{\partial a_k} = 2 (a_k - y_k)")
+    assert not any(row.wrong for row in right.rows)
+    wrong = audit(text % r"C = \sum_{\forall x} C_x")
+    assert [row.verdict for row in wrong.rows][-1] == "conflict"
