@@ -166,10 +166,7 @@ def main() -> None:
             check(point)
             if number:  # the first network pays for imports
                 times[way].append(time.perf_counter() - started)
-    sizes = [
-        sum(np.size(value) for _, value in trees.leaves(point.inputs) if trees.is_variable(value))
-        for point in drawn
-    ]
+    sizes = [sum(np.size(value) for value in trees.variables(point.inputs)) for point in drawn]
     table = Table(title=f"{count} random networks, median {statistics.median(sizes):.0f} entries")
     for heading in ("way", "median ms", "eager / way", "jitted / way"):
         table.add_column(heading, justify="left" if heading == "way" else "right")

@@ -56,28 +56,14 @@ def _cross_entropy_backward(g: Any, z: Any, t: Any) -> Any:
 def _batched() -> Iterator[Rule]:
     n = {"batch": "N"}
     norms = {rule.name: rule for rule in right_rules.NORMS}
-    layer_norm, batch_norm = norms["layer norm"], norms["batch norm"]
     yield gradcheck.vjp(
         lambda x, w, b: x @ w + b, _dense_backward, name="dense", x="N D", w="D M", b="M", **n
     )
-    yield gradcheck.vjp(
-        layer_norm.forward,
-        layer_norm.backward,
-        name="layer norm by batch",
-        x="N D",
-        gamma="D",
-        beta="D",
-        **n,
-    )
-    yield gradcheck.vjp(
-        batch_norm.forward,
-        batch_norm.backward,
-        name="batch norm by batch",
-        x="N D",
-        gamma="D",
-        beta="D",
-        **n,
-    )
+    for name in ("layer norm", "batch norm"):
+        forward, backward = norms[name].forward, norms[name].backward
+        yield gradcheck.vjp(
+            forward, backward, name=f"{name} by batch", x="N D", gamma="D", beta="D", **n
+        )
     for name in ("softmax", "log softmax"):
         yield gradcheck.vjp(
             norms[name].forward, norms[name].backward, name=f"{name} by batch", z="N C", **n

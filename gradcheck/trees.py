@@ -18,6 +18,8 @@ __all__ = [
     "map_leaves",
     "rebuild",
     "signature",
+    "variables",
+    "with_variables",
 ]
 
 
@@ -30,6 +32,27 @@ def is_variable(value: Any) -> bool:
 def has_variables(tree: Any) -> bool:
     """Say whether any leaf of `tree` is an array of real or complex numbers."""
     return any(is_variable(value) for _, value in leaves(tree))
+
+
+def variables(tree: Any) -> list[Any]:
+    """List the leaves of `tree` that are arrays of real or complex numbers, in order.
+
+    >>> import numpy as np
+    >>> variables([np.float32(0.5), {"axis": 1}])
+    [np.float32(0.5)]
+    """
+    return [value for _, value in leaves(tree) if is_variable(value)]
+
+
+def with_variables(tree: Any, values: Iterable[Any]) -> Any:
+    """Return `tree` with `values` for its arrays of real or complex numbers, in order.
+
+    >>> import numpy as np
+    >>> with_variables([np.float32(0.5), {"axis": 1}], ["x"])
+    ['x', {'axis': 1}]
+    """
+    following = iter(values)
+    return map_leaves(lambda leaf: next(following) if is_variable(leaf) else leaf, tree)
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import gradcheck
+from tests.everyday import Dense
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -71,24 +72,6 @@ def test_the_readme_opens_with_two_commands_for_the_main_job_and_the_tests():
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     assert any(line.endswith("&& gradcheck verify reference") for line in commands)
     assert any(line.endswith("&& pytest") for line in commands)
-
-
-class Dense:
-    """The layer that the README imports; `factor` is right where it is 1."""
-
-    factor = 1.0
-
-    def __init__(self, D, M):
-        self.params = {"w": np.ones((D, M)), "b": np.zeros(M)}
-        self.grads = {}
-
-    def forward(self, x):
-        self.x = x
-        return x @ self.params["w"] + self.params["b"]
-
-    def backward(self, dout):
-        self.grads = {"w": self.x.T @ dout, "b": self.factor * dout.sum(axis=0)}
-        return dout @ self.params["w"].T
 
 
 class DenseWrong(Dense):

@@ -144,18 +144,9 @@ def _flat(f: Callable[..., Any], inputs: Any) -> tuple[Callable[..., Any], list[
     """Return `f` as a function of the arrays of real numbers among its inputs, and those."""
 
     def flat(*values: Any) -> Any:
-        following = iter(values)
-        return f(
-            *trees.map_leaves(
-                lambda leaf: next(following) if trees.is_variable(leaf) else leaf, inputs
-            )
-        )
+        return f(*trees.with_variables(inputs, values))
 
-    return flat, _variables(inputs)
-
-
-def _variables(tree: Any) -> list[Any]:
-    return [leaf for _, leaf in trees.leaves(tree) if trees.is_variable(leaf)]
+    return flat, trees.variables(inputs)
 
 
 def _tangent_of(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,7 +156,7 @@ def _tangent_of(f: Callable[..., Any]) -> Callable[..., Any]:
         import jax
 
         flat, primals = _flat(f, inputs)
-        return jax.jvp(flat, primals, _variables(tangents))[1]
+        return jax.jvp(flat, primals, trees.variables(tangents))[1]
 
     return tangent
 

@@ -78,7 +78,7 @@ def _transposed(
     jvp: Callable[..., Any], inputs: tuple[Any, ...], output: Any, cotangent: Any
 ) -> tuple[Any, ...]:
     """Return the gradient of every input for this cotangent, None for one without real numbers."""
-    variables = [value for _, value in trees.leaves(inputs) if trees.is_variable(value)]
+    variables = trees.variables(inputs)
     sizes = [int(np.prod(value.shape)) for value in variables]
     if sum(sizes) > MOST_ENTRIES:
         raise RuleError(

@@ -293,7 +293,7 @@ def autodiff(
             ) from error
     if found and all(value is None for value in found):
         raise Abstention("the forward leaves torch: nothing of its output depends on its inputs")
-    variables = [leaf for _, leaf in trees.leaves(inputs) if trees.is_variable(leaf)]
+    variables = trees.variables(inputs)
     return [
         np.zeros_like(value) if gradient is None else gradient
         for value, gradient in zip(variables, found, strict=True)

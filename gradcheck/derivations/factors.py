@@ -7,6 +7,7 @@ what an upstream gradient is multiplied by, on the side and by the product that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from gradcheck.derivations.core import IllShaped
 from gradcheck.derivations.dims import ONE, DimensionMismatch
@@ -75,10 +76,10 @@ def _products(
                 cols,
                 lambda axis=axis: interpreter.xp.sum(seed.data, axis=axis, keepdims=True),  # type: ignore[misc]
             )
-            yield lambda summed=summed: interpreter._multiply("", factor, summed)  # type: ignore[misc]
+            yield partial(interpreter._multiply, "", factor, summed)
         return
     if alike:
         yield lambda: interpreter._multiply("odot", seed, factor)
     for one in (turned, factor):
-        yield lambda one=one: interpreter._matmul(seed, one)  # type: ignore[misc]
-        yield lambda one=one: interpreter._matmul(one, seed)  # type: ignore[misc]
+        yield partial(interpreter._matmul, seed, one)
+        yield partial(interpreter._matmul, one, seed)

@@ -51,13 +51,13 @@ def _limits(dtype: np.dtype[Any]) -> Any:
 
 def largest_tiny(*values: Any) -> float:
     """Return the largest `tiny_of` the arrays among the leaves of these trees."""
-    dtypes = [value.dtype for _, value in trees.leaves(list(values)) if trees.is_variable(value)]
+    dtypes = [value.dtype for value in trees.variables(list(values))]
     return max(map(tiny_of, dtypes), default=TINY)
 
 
 def coarsest_epsilon(*values: Any) -> float:
     """Return the largest `epsilon_of` the arrays among the leaves of these trees."""
-    dtypes = [value.dtype for _, value in trees.leaves(list(values)) if trees.is_variable(value)]
+    dtypes = [value.dtype for value in trees.variables(list(values))]
     return max(map(epsilon_of, dtypes), default=EPSILON)
 
 

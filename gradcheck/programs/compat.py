@@ -13,6 +13,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 __all__ = [
+    "CUSTOM_CALLS",
+    "PLAIN_CALLS",
     "array_type",
     "bind",
     "defined_in_jax",
@@ -27,6 +29,14 @@ __all__ = [
     "source_line",
     "with_outputs",
 ]
+
+PLAIN_CALLS = frozenset(
+    {"checkpoint", "closed_call", "core_call", "jit", "pjit", "remat", "remat2"}
+)
+"""Primitives that do no more than call their jaxpr."""
+
+CUSTOM_CALLS = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
+"""Primitives that call their jaxpr and have a derivative rule of its author's."""
 
 NESTED_JAXPR_PARAMETERS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 """The parameters under which call-like primitives keep the jaxpr that they call."""

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradcheck.programs.compat import (
+    CUSTOM_CALLS,
+    PLAIN_CALLS,
     bind,
     defined_in_jax,
     enable_x64,
@@ -19,11 +21,6 @@ from gradcheck.programs.compat import (
 )
 
 __all__ = ["inline_custom_rules"]
-
-CUSTOM_CALLS = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
-PLAIN_CALLS = frozenset(
-    {"closed_call", "core_call", "jit", "pjit", "checkpoint", "remat", "remat2"}
-)
 
 
 def inline_custom_rules(program: Any) -> Any:

@@ -17,7 +17,7 @@ __all__ = ["architecture_of", "trace_with_jax", "variables_of"]
 
 def variables_of(arguments: Any) -> list[NDArray[Any]]:
     """List the floating arrays among the leaves of a tree: the inputs of its program."""
-    return [np.asarray(value) for _, value in trees.leaves(arguments) if trees.is_variable(value)]
+    return [np.asarray(value) for value in trees.variables(arguments)]
 
 
 def architecture_of(arguments: Any) -> Any:
@@ -55,12 +55,7 @@ def trace_with_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
     import jax
 
     def flat(*values: Any) -> Any:
-        following = iter(values)
-        return function(
-            *trees.map_leaves(
-                lambda leaf: next(following) if trees.is_variable(leaf) else leaf, arguments
-            )
-        )
+        return function(*trees.with_variables(arguments, values))
 
     with enable_x64():
         try:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.programs.compat import (
+    CUSTOM_CALLS,
+    PLAIN_CALLS,
     is_array_type,
     is_literal,
     literal_value,
@@ -22,23 +24,8 @@ from gradcheck.programs.operations import ArrayType
 
 __all__ = ["Plan", "Planned", "plan_of"]
 
-CALLS = frozenset(
-    {
-        "checkpoint",
-        "closed_call",
-        "composite",
-        "core_call",
-        "custom_jvp_call",
-        "custom_lin",
-        "custom_vjp_call",
-        "custom_vjp_call_jaxpr",
-        "jit",
-        "pjit",
-        "remat",
-        "remat2",
-    }
-)
-"""Primitives that do no more than call their jaxpr, here inlined."""
+CALLS = PLAIN_CALLS | CUSTOM_CALLS | {"composite", "custom_lin"}
+"""Primitives that do no more than call their jaxpr in an evaluation, here inlined."""
 
 ENTRIES_OF_THEIR_OPERAND = frozenset(
     {

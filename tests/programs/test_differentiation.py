@@ -13,7 +13,7 @@ from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
 from gradcheck.errors import Abstention
-from gradcheck.programs import differentiation
+from gradcheck.programs import equation_pullbacks
 from gradcheck.programs.arithmetics.floating import AS_TRACED
 from gradcheck.programs.compat import enable_x64, source_line
 from gradcheck.programs.differentiation import pullback_of
@@ -118,7 +118,7 @@ def test_the_pullback_is_the_one_that_jax_composes(name: str) -> None:
 
 def asked_of_jax() -> int:
     """Count the pullbacks that JAX has made so far."""
-    made = (differentiation._made, differentiation._made_for_any_size)
+    made = (equation_pullbacks._made, equation_pullbacks._made_for_any_size)
     return sum(function.cache_info().misses for function in made)
 
 
@@ -143,8 +143,8 @@ def test_a_size_computed_from_sizes_is_made_for_the_very_sizes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The pullback of a slice pads by what the slice left out: a difference of two sizes.
-    of_any_size = differentiation.OF_ANY_SIZE | {"slice"}
-    monkeypatch.setattr(differentiation, "OF_ANY_SIZE", of_any_size)
+    of_any_size = equation_pullbacks.OF_ANY_SIZE | {"slice"}
+    monkeypatch.setattr(equation_pullbacks, "OF_ANY_SIZE", of_any_size)
     for n in (4, 6):
         program, values, cotangents = drawn(lambda x, w: x[1:3] * 2, n, 2, 3)
         ours, _ = composed(program, values, cotangents)

@@ -389,6 +389,11 @@ def _bincount(recorder: Recorder, x: Any, weights: Any = None, minlength: int = 
     return sums
 
 
+def _raveled(recorder: Recorder, a: Any, axis: Any) -> tuple[Any, Any]:
+    """Return what a function works on and along which axis: no axis stands for all entries in a row."""
+    return (call(recorder, np.ravel, (a,), {}), 0) if axis is None else (a, axis)
+
+
 def _argpartition(
     recorder: Recorder,
     a: Any,
@@ -397,8 +402,7 @@ def _argpartition(
     kind: Literal["introselect"] = "introselect",
 ) -> Any:
     """Order the values as NumPy's selection did, which looks at nothing but their order."""
-    if axis is None:
-        a, axis = call(recorder, np.ravel, (a,), {}), 0
+    a, axis = _raveled(recorder, a, axis)
     order = call(recorder, np.argsort, (a,), {"axis": axis, "kind": "stable"})
     ordered = call(recorder, np.take_along_axis, (a, order, axis), {})
     ordered = call(recorder, np.moveaxis, (ordered, axis, -1), {})
@@ -415,8 +419,7 @@ def _partition(
     axis: Any = -1,
     kind: Literal["introselect"] = "introselect",
 ) -> Any:
-    if axis is None:
-        a, axis = call(recorder, np.ravel, (a,), {}), 0
+    a, axis = _raveled(recorder, a, axis)
     places = _argpartition(recorder, a, kth, axis, kind)
     return call(recorder, np.take_along_axis, (a, places, axis), {})
 

@@ -30,7 +30,7 @@ from gradcheck.programs.numpy_tracing.recorder import Recorder, TracingStopped
 from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
 from gradcheck.programs.numpy_tracing.tape import Guard, Kind, Tape, fill
 
-__all__ = ["Trace", "trace", "variables_of"]
+__all__ = ["Trace", "trace"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Trace:
         tolerance = ROUNDING_STEPS * rounding_unit(self.dtypes)
         places = [path for path, leaf in trees.leaves(self.outputs) if is_number(leaf)][outputs]
         for witness in witnesses:
-            found = evaluate(program, variables_of(witness.arguments), AS_TRACED)
+            found = evaluate(program, trees.variables(witness.arguments), AS_TRACED)
             ours = dict(zip(places, found, strict=False))  # the guards' values come after them
             theirs = dict(zip(places, witness.numbers[outputs], strict=True))
             require_agreement(witness.program, ours, witness.code, theirs, tolerance)
@@ -142,14 +142,14 @@ class Trace:
         """Return the first guard that does not hold at other arguments of the same shapes."""
         if not self._tape.guards:
             return None
-        return self._tape.broken_guard(self._tape.replay(variables_of(arguments)))
+        return self._tape.broken_guard(self._tape.replay(trees.variables(arguments)))
 
     def replay(self, arguments: tuple[Any, ...]) -> Any:
         """Repeat the recorded NumPy calls at other arguments; return the output's tree.
 
         Only floating leaves of the output change; they are new arrays. The guards are not checked.
         """
-        values = self._tape.replay(variables_of(arguments))
+        values = self._tape.replay(trees.variables(arguments))
         with np.errstate(all="ignore"):
             results = iter([np.array(fill(result, values)) for result in self._results])
         return trees.map_leaves(
@@ -192,11 +192,6 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Trace:
 
 def _parts_of(kind: Any) -> list[Kind]:
     return [kind] if isinstance(kind, Kind) else [p for part in kind for p in _parts_of(part)]
-
-
-def variables_of(arguments: tuple[Any, ...]) -> list[Any]:
-    """List the floating leaves of the arguments: the inputs of the program."""
-    return [value for _, value in trees.leaves(arguments) if trees.is_variable(value)]
 
 
 def _run(recorder: Recorder, function: Callable[..., Any], inputs: Sequence[Any]) -> Any:

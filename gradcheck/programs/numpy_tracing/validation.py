@@ -9,7 +9,7 @@ missed a view, a wrong twin in `lax` each break one of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -32,7 +32,7 @@ from gradcheck.programs.numpy_tracing.agreement import (
 from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.randomness import preserved
-from gradcheck.programs.numpy_tracing.trace import Trace, trace, variables_of
+from gradcheck.programs.numpy_tracing.trace import Trace, trace
 
 __all__ = ["validated_trace"]
 
@@ -72,7 +72,7 @@ def validated_trace(
     See `gradcheck.programs.tracing.validated_trace`.
     """
     recorded = trace(function, arguments)
-    if variables_of(arguments) and _has_numbers(recorded.outputs):
+    if trees.variables(arguments) and _has_numbers(recorded.outputs):
         second = _validated_elsewhere(function, recorded, arguments, fresh, rng)
         if lowered:
             _check_derivative(function, recorded, second, rng)
@@ -127,7 +127,7 @@ def _check_derivative(
     function: Callable[..., Any], recorded: Trace, point: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
     """Compare the program's derivative along one direction with a central difference."""
-    values = [np.asarray(value) for value in variables_of(point)]
+    values = [np.asarray(value) for value in trees.variables(point)]
     scale = max((float(np.max(np.abs(value), initial=0)) for value in values), default=0) or 1.0
     direction = [
         np.asarray(rng.uniform(0.5, 1, value.shape) * rng.choice([-1, 1], value.shape), value.dtype)
@@ -230,13 +230,11 @@ def _placed_as(leaf: Any, values: Any) -> Any:
 def _with_variables(
     point: tuple[Any, ...], values: list[NDArray[Any]], direction: list[NDArray[Any]], step: float
 ) -> tuple[Any, ...]:
-    moved: Iterator[Any] = iter(
-        _placed_as(value, value + step * along)[()]
+    moved = (
+        np.asarray(value + step * along, value.dtype)[()]
         for value, along in zip(values, direction, strict=True)
     )
-    return trees.map_leaves(  # type: ignore[no-any-return]
-        lambda leaf: next(moved) if trees.is_variable(leaf) else leaf, point
-    )
+    return trees.with_variables(point, moved)  # type: ignore[no-any-return]
 
 
 def _numbers(output: Any) -> NDArray[Any]:
