@@ -231,7 +231,7 @@ def _with_variables(
     point: tuple[Any, ...], values: list[NDArray[Any]], direction: list[NDArray[Any]], step: float
 ) -> tuple[Any, ...]:
     moved = (
-        np.asarray(value + step * along, value.dtype)[()]
+        _placed_as(value, value + step * along)[()]
         for value, along in zip(values, direction, strict=True)
     )
     return trees.with_variables(point, moved)  # type: ignore[no-any-return]
