@@ -19,17 +19,26 @@ RELATION_TOLERANCE = 1e-7
 It is coarser than the oracles' errors at a failing point and finer than any two of the factors that
 are tried; a relation is a hint beside the verdict and never decides."""
 
+SMOOTHING_TOLERANCE = 0.01
+"""The same for the eps of a smoothed input: a deviation of 1e-7 is known to no more than a few digits."""
+
+SMALL_EPS = 0.01
+"""The largest eps, relative to the smallest input: a larger one is a shift that does more than smooth."""
+
 COMMON_FACTORS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25)
 """Factors that come from a lost or doubled 1/2, 1/3 or square."""
 
 
-def explain(claimed: Array, true: Array, sizes: Mapping[str, int]) -> str:
+def explain(
+    claimed: Array, true: Array, sizes: Mapping[str, int], value: Array | None = None
+) -> str:
     """Say in one sentence how a claimed gradient relates to the true one; empty if nothing fits.
 
     Args:
         claimed: the claimed gradient.
         true: the true gradient, of the same shape.
         sizes: the named dimensions at this point, tried as factors.
+        value: the input, of the same shape, where a relation to it is sought as well.
 
     >>> explain(np.array([2.0, 4.0]), np.array([1.0, 2.0]), {})
     'claimed = true × 2: a factor is wrong'
@@ -48,7 +57,12 @@ def explain(claimed: Array, true: Array, sizes: Mapping[str, int]) -> str:
         return "claimed = −true: the sign is wrong"
     if claimed.ndim == 2 and claimed.shape[0] == claimed.shape[1] and _close(claimed, true.T):
         return "claimed equals the transpose of the true gradient"
-    return _factor(claimed, true, sizes) or _part(claimed, true) or _order(claimed, true)
+    return (
+        _factor(claimed, true, sizes)
+        or _part(claimed, true)
+        or _order(claimed, true)
+        or _smoothing(claimed, true, value)
+    )
 
 
 def explain_shape(
@@ -126,3 +140,20 @@ def _order(claimed: Array, true: Array) -> str:
     ):
         return "claimed holds the entries of the true gradient in another order"
     return ""
+
+
+def _smoothing(claimed: Array, true: Array, value: Array | None) -> str:
+    """Recognise log'(x) = 1 / x for log(x + eps): claimed / true = 1 + eps / x."""
+    if value is None or value.shape != claimed.shape or np.unique(value).size < 2:
+        return ""
+    with np.errstate(all="ignore"):
+        eps = (claimed / true - 1) * value
+        mean = float(np.real(np.mean(eps)))
+        same = np.abs(eps - mean) <= SMOOTHING_TOLERANCE * abs(mean)
+    if not (np.all(same) and 0 < abs(mean) < SMALL_EPS * np.min(np.abs(value))):
+        return ""
+    shown = f"{mean:.2g}"
+    return (
+        f"claimed = true × (1 + {shown} / x): an eps of {shown} that the forward adds to its input is "
+        "missing in the backward"
+    )

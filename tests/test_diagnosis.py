@@ -33,6 +33,14 @@ def test_the_relation_of_claim_and_truth_is_put_into_words(claimed, words):
     assert bool(explain(claimed, TRUE, SIZES)) == bool(words)
 
 
+def test_an_eps_added_to_the_input_is_told_with_its_size_and_a_shift_by_an_entry_is_not():
+    x = np.array([0.2, 0.5, -0.9])
+    assert explain(1 / x, 1 / (x + 1e-7), {}, x).startswith(
+        "claimed = true × (1 + 1e-07 / x): an eps of 1e-07 that the forward adds"
+    )
+    assert explain(1 / x, 1 / (x + np.array([1e-7, 2e-7, 1e-7])), {}, x) == ""
+
+
 SHAPES = {
     "a bias not summed over the batch": ((8, 3), (3,), "the sum over axis 0 (N = 8) is missing"),
     "a kept axis not summed": (

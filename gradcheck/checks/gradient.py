@@ -130,7 +130,8 @@ class GradientCheck:
     ) -> Finding:
         index = _worst_entry(judgement)
         claimed, true = judgement.claimed[index], judgement.true[index]
-        diagnosis = hint or explain(judgement.claimed, judgement.true, sizes_of(rule, claim.point))
+        sizes = sizes_of(rule, claim.point)
+        diagnosis = hint or explain(judgement.claimed, judgement.true, sizes, variable.value)
         if np.all(judgement.on_paper[judgement.decisions == Decision.WRONG]):
             diagnosis = INACCURATE
         entry = variable.path + (f"[{', '.join(map(str, index))}]" if index else "")

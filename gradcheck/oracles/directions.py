@@ -21,7 +21,6 @@ __all__ = [
     "WrongEntry",
     "localise",
     "magnitude_blocks",
-    "resolution",
     "step_scale",
     "weighted_direction",
 ]
@@ -101,21 +100,6 @@ def step_scale(direction: Array, scale: Array) -> float:
     """
     moving = direction != 0
     return float(np.min(scale[moving] / np.abs(direction[moving]), initial=math.inf))
-
-
-def resolution(derivative: Derivative, claimed: Array, direction: Array) -> Array:
-    """Return the error (n,) that each claimed entry may have for all that `derivative` says.
-
-    Absolute, in units of the entry; infinite outside of the direction. It holds for each entry where
-    the others are right: errors that cancel along a random direction would need a coincidence of
-    their ratio with its random numbers, to the relative precision of the bound.
-    """
-    moving = direction != 0
-    along = float(np.sum(claimed[moving] * direction[moving]))
-    possible = max(abs(along - edge) for edge in derivative.interval)
-    error = np.full(claimed.shape, math.inf)
-    error[moving] = possible / np.abs(direction[moving])
-    return error
 
 
 def localise(

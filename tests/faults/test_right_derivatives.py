@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import gradcheck
+from tests.faults.test_wrong_derivatives import both, sigmoid, windows_backward, windows_of_three
 
 RNG = np.random.default_rng(2)
-both = pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
 
 
 def report_at(forward, backward, inputs, trace, cotangent=None, **options):
@@ -60,6 +60,8 @@ POINTS = {
     "an arc cosine near its edge": (
         lambda x: np.arccos(x), lambda g, x: -g / np.sqrt((1 - x) * (1 + x)),
         (np.array([1 - 2.0**-20, 0.3]),)),
+    "max-pooling near ties": (
+        windows_of_three, windows_backward, (np.array([1.0, 1.0 + 1e-7, 0.5, 2.0, 2.0 + 3e-7]),)),
     "soft targets that do not sum to 1": (
         lambda z, t: -np.sum(t * (z - np.log(np.sum(np.exp(z))))),
         lambda g, z, t: (g * (np.sum(t) * np.exp(z) / np.sum(np.exp(z)) - t), None),
@@ -70,7 +72,9 @@ POINTS = {
 }  # fmt: skip
 
 
-TOO_NEAR = ("relu near its kink", "a maximum near a tie", "clip near its ends")
+TOO_NEAR = (
+    "relu near its kink", "a maximum near a tie", "clip near its ends", "max-pooling near ties"
+)  # fmt: skip
 """Untraced, a kink within 1e-7 leaves no room for a step that tells six digits (docs/verdicts.md)."""
 
 
@@ -96,26 +100,43 @@ def test_the_same_with_an_error_of_a_tenth_fails(name, trace):
 
 
 @both
-def test_a_last_bit_that_is_not_deterministic_is_no_failure(trace):
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, "pass"), (1.0001, "fail")])
+def test_a_last_bit_that_is_not_deterministic_hides_nothing_larger(factor, expected, trace):
     rng = np.random.default_rng(0)
 
     def forward(x):
         return np.sin(x) * (1 + rng.choice([0.0, 2.0**-52], x.shape))
 
-    report = report_at(forward, lambda g, x: g * np.cos(x), (RNG.normal(size=4),), trace)
-    assert report.verdict == "pass", str(report)
+    report = report_at(forward, lambda g, x: factor * g * np.cos(x), (RNG.normal(size=4),), trace)
+    assert report.verdict == expected, str(report)
 
 
-def test_dropout_redrawn_at_each_forward_is_inconclusive_untraced_with_the_spread_as_reason():
+def random_dropout(redraw):
     rng = np.random.default_rng(0)
 
-    def forward(x):
-        mask = (rng.random(x.shape) < 0.5) * 2.0
-        return x * mask, mask
+    def mask(x):
+        return (rng.random(x.shape) < 0.5) * 2.0
 
-    rule = gradcheck.pair(
-        forward, lambda g, mask: g * mask, inputs=lambda rng: (rng.normal(size=30),)
+    def forward(x):
+        kept = mask(x)
+        return x * kept, kept
+
+    return gradcheck.pair(
+        forward,
+        lambda g, kept: g * (mask(g) if redraw else kept),
+        inputs=lambda rng: (rng.normal(size=30),),
     )
+
+
+@pytest.mark.parametrize(("redraw", "expected"), [(False, "pass"), (True, "fail")])
+def test_traced_dropout_redrawn_at_each_forward_is_judged_draw_by_draw(redraw, expected):
+    report = gradcheck.verify(random_dropout(redraw), examples=5, seed=1, checks=["gradient"])
+    assert report.verdict == expected, str(report)
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_untraced_it_is_inconclusive_with_the_spread_as_reason(redraw):
+    rule = random_dropout(redraw)
     report = gradcheck.verify(rule, examples=5, seed=1, trace=False, checks=["gradient"])
     assert report.verdict == "inconclusive"
     assert "nondeterministic: two runs of the forward differ by" in report.checks[0].reason
@@ -143,8 +164,47 @@ def test_a_forward_that_rounds_to_float32_inside_is_never_failed_untraced():
 
 
 @both
+@pytest.mark.parametrize(("power", "expected"), [(1, "pass"), (2, "fail")])
+def test_a_derivative_in_terms_of_the_output_is_that_of_the_input(power, expected, trace):
+    """By convention of the cache: the forward returns its output twice."""
+    rule = gradcheck.pair(
+        lambda x: (sigmoid(x), sigmoid(x)),
+        lambda g, y: g * y * (1 - y**power),
+        inputs=lambda rng: (rng.normal(size=3),),
+    )
+    report = gradcheck.verify_at(
+        rule, (np.array([0.2, -0.5, 0.9]),), trace=trace, checks=["gradient"]
+    )
+    assert report.verdict == expected, str(report)
+
+
+@both
+@pytest.mark.parametrize(("factor", "expected"), [(2, "pass"), (1, "fail")])
+def test_integer_inputs_have_no_gradient_and_hinder_none(factor, expected, trace):
+    """An index that is taken twice adds up; the fault is the missing factor 2."""
+
+    def backward(g, x, index):
+        return np.bincount(index, g * factor * x[index], len(x)), None
+
+    x = (np.array([1.0, 2.0, -3.0, 4.0]), np.array([0, 2, 2]))
+    report = report_at(lambda x, index: x[index] ** 2, backward, x, trace)
+    assert report.verdict == expected, str(report)
+
+
+@both
+@pytest.mark.parametrize(("slope", "expected"), [(0.0, "pass"), (1.0, "fail")])
+def test_an_output_that_is_an_index_has_slope_zero(slope, expected, trace):
+    report = report_at(
+        lambda x: np.argmax(x), lambda g, x: slope + 0 * x, (np.array([1.0, 3.0, 2.0]),), trace
+    )
+    assert report.verdict == expected, str(report)
+
+
+@both
 def test_the_derivative_without_a_smoothing_term_fails_and_passes_once_declared(trace):
     x = (np.array([0.2, 0.5, 0.9]),)
-    smoothed, gradient = (lambda x: np.log(x + 1e-4)), (lambda g, x: g / x)
-    assert report_at(smoothed, gradient, x, trace).verdict == "fail"
+    smoothed, gradient = (lambda x: np.log(x + 1e-7)), (lambda g, x: g / x)
+    report = report_at(smoothed, gradient, x, trace)
+    assert report.verdict == "fail"
+    assert "claimed = true × (1 + 1e-07 / x): an eps of 1e-07" in report.findings[0].diagnosis
     assert report_at(smoothed, gradient, x, trace, derivative_of=safe_log).verdict == "pass"

@@ -13,6 +13,8 @@ import gradcheck
 
 EXAMPLES, SEED = 40, 7
 
+both = pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
+
 
 @dataclass(frozen=True)
 class Row:
@@ -124,7 +126,7 @@ def verdict(row, backward, trace):
     return report.verdict, str(report)
 
 
-@pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
+@both
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_the_wrong_derivative_fails_and_the_right_one_passes(row, trace):
     found, text = verdict(row, row.right, trace)
@@ -138,11 +140,87 @@ def at(forward, backward, x, trace, **options):
     return gradcheck.verify_at(rule, (np.array(x),), trace=trace, checks=["gradient"])
 
 
+def network(x, v, w):
+    return np.tanh(np.tanh(x @ v) @ w)
+
+
+def network_backward(g, x, v, w, *, last_only=False, delta_through=None):
+    """The gradients of both layers; the faults leave out the first or go back through its weights."""
+    a = np.tanh(x @ v)
+    outer = g * (1 - np.tanh(a @ w) ** 2)
+    inner = outer @ (w if delta_through is None else delta_through).T * (1 - a * a)
+    if last_only:
+        inner = np.zeros_like(inner)
+    return inner @ v.T, x.T @ inner, a.T @ outer
+
+
+def windows_of_three(x):
+    return np.maximum(np.maximum(x[:-2], x[1:-1]), x[2:])
+
+
+def windows_backward(g, x, *, to_all=False):
+    gradient = np.zeros_like(x)
+    for start in range(len(g)):
+        window = x[start : start + 3]
+        winners = window == window.max() if to_all else np.arange(3) == np.argmax(window)
+        gradient[start : start + 3] += g[start] * winners
+    return gradient
+
+
+def softplus_overflowing(g, x):
+    with np.errstate(all="ignore"):
+        return g * np.exp(x) / (1 + np.exp(x))
+
+
+def log_above_one(x):
+    return np.where(x > 1, np.log(np.maximum(x, 1)), x - 1)
+
+
+def log_above_one_masked_too_late(g, x):
+    with np.errstate(all="ignore"):
+        return g * ((x > 1) * (1 / x) + (x <= 1))
+
+
+def dropout_of(seed):
+    return lambda x: np.random.default_rng(seed).random(x.shape) < 0.5
+
+
+DRAWN = np.random.default_rng(5)
+WEIGHTS = tuple(DRAWN.normal(size=(3, 3)) for _ in range(2))
+
+AT_A_POINT = {
+    "the last layer only": (network, network_backward,
+        lambda g, *xs: network_backward(g, *xs, last_only=True), (DRAWN.normal(size=(2, 3)), *WEIGHTS)),
+    "the weights of another layer": (network, network_backward,
+        lambda g, *xs: network_backward(g, *xs, delta_through=xs[1]), (DRAWN.normal(size=(2, 3)), *WEIGHTS)),
+    "a tie of max-pooling paid twice": (windows_of_three, windows_backward,
+        lambda g, x: windows_backward(g, x, to_all=True), (np.array([1.0, 1.0, 0.5, 2.0, 2.0]),)),
+    "an overflow of exp": (lambda x: np.logaddexp(0, x), lambda g, x: g / (1 + np.exp(-x)),
+        softplus_overflowing, (np.array([800.0, 1.0]),)),
+    "zero times infinity behind a mask": (log_above_one,
+        lambda g, x: g * np.where(x > 1, 1 / np.maximum(x, 1), 1), log_above_one_masked_too_late,
+        (np.array([0.0, 2.0, -1.5]),)),
+    "another mask than the forward's": (lambda x: x * dropout_of(3)(x) * 2.0,
+        lambda g, x: g * dropout_of(3)(x) * 2.0, lambda g, x: g * dropout_of(4)(x) * 2.0,
+        (DRAWN.normal(size=(3, 4)),)),
+    "the derivative by the output, of the input": (sigmoid,
+        lambda g, x: g * sigmoid(x) * (1 - sigmoid(x)), lambda g, x: g * x * (1 - x),
+        (np.array([0.2, -0.5, 0.9]),)),
+}  # fmt: skip
+
+
+@both
+@pytest.mark.parametrize("name", AT_A_POINT)
+def test_at_one_point_the_wrong_derivative_fails_and_the_right_one_passes(name, trace):
+    forward, right, wrong, inputs = AT_A_POINT[name]
+    for backward, expected in ((right, "pass"), (wrong, "fail")):
+        rule = gradcheck.vjp(forward, backward, inputs=lambda rng: inputs, name="rule")
+        report = gradcheck.verify_at(rule, inputs, trace=trace, checks=["gradient"])
+        assert report.verdict == expected, str(report)
+
+
 def relu_with(value):
     return lambda g, x: g * np.where(x > 0, 1.0, np.where(x < 0, 0.0, value))
-
-
-both = pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
 
 
 @both

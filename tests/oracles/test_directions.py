@@ -12,7 +12,6 @@ from gradcheck.oracles.directions import (
     BLOCK_RATIO,
     localise,
     magnitude_blocks,
-    resolution,
     step_scale,
     weighted_direction,
 )
@@ -76,24 +75,6 @@ def test_no_entry_moves_by_more_than_its_scale():
     t = step_scale(direction, scale)
     assert t == 0.25
     assert np.all(np.abs(t * direction) <= scale)
-
-
-def test_the_resolution_of_an_entry_is_the_error_that_the_derivative_would_have_shown(rng):
-    true = gradient(rng, 200, decades=2)
-    direction = weighted_direction(true, np.ones(200), np.arange(200), rng)
-    derivative = Counted(true, rng)(direction)
-    possible = resolution(derivative, true, direction)
-    assert np.all(possible <= 4 * BOUND * np.abs(true))
-    for entry in (0, 77, 199):
-        wrong = true.copy()
-        wrong[entry] += 2.5 * possible[entry]
-        assert not derivative.allows(float(wrong @ direction))
-
-
-def test_entries_outside_of_the_direction_are_not_resolved(rng):
-    direction = np.array([1.0, 0.0])
-    possible = resolution(Counted(np.ones(2), rng)(direction), np.ones(2), direction)
-    assert math.isinf(possible[1])
 
 
 @pytest.mark.parametrize("n", [1, 2, 1000, 100_000])
