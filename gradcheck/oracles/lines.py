@@ -161,6 +161,7 @@ class Line:
             self._hidden(self.moved),
             self._finest(direction),
             self._limits_along(direction),
+            step_scale(direction, self.size),
         )
         return refutation.holds(found, claimed)
 

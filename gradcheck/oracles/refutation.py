@@ -38,6 +38,13 @@ ZOOM = tuple(4.0**k for k in range(-1, 4))
 """Widths that are looked at where the first window holds a feature, in units of its own: at 16 of them a
 window to one side of the feature tells as much (its weights have a norm of 200, not of 17)."""
 
+WIDER = 8.0
+"""The factor between the widths at which one looks for steps of numbers inside, on one of which a narrow
+window lies: 1 + tanh(x) has steps of one rounding of 1, and is as small as that itself."""
+
+UNEXPLAINED = 32.0
+"""The noise, in roundings of f, beyond `ROUNDING_ALLOWANCE` of them: something larger was rounded inside."""
+
 NEIGHBOURS = 6
 """Values of f on either side, at the finest steps, whose range is compared with that of wide ones."""
 
@@ -62,10 +69,11 @@ class Refutation:
         hidden: the same of what may be larger inside; it limits what a constant f tells.
         finest: the least half width at which t means something.
         limits: the open interval in which f may be called.
+        widest: the size of t at which f may change by its own order.
 
     >>> import math
     >>> from gradcheck.oracles.differences import estimate_derivative
-    >>> steps = Refutation(lambda t: math.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9))
+    >>> steps = Refutation(lambda t: math.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9), 1e6)
     >>> wide = estimate_derivative(steps.f, scale=1e6, rng=np.random.default_rng(0))
     >>> wide.allows(0.0), steps.holds(wide, 0.0)
     (False, False)
@@ -76,13 +84,20 @@ class Refutation:
     hidden: float
     finest: float
     limits: tuple[float, float]
+    widest: float
 
     def holds(self, wide: Derivative, claimed: float) -> bool:
-        """Whether narrow differences do not take back that `wide` excludes `claimed`."""
+        """Whether narrow differences do not take back that `wide` excludes `claimed`.
+
+        Where `wide` itself is so narrow that it may lie on one step of numbers inside, those around it
+        may take it back as well.
+        """
         error = _distance(wide, claimed)
         if not (0 < error < math.inf):
             return True
         if self._aliased(wide, claimed):
+            return False
+        if self._on_one_step(wide, claimed, error):
             return False
         first = MARGIN * TELLING * self.noise / error
         half = max(self.finest, NARROWEST * wide.step, first)
@@ -96,10 +111,23 @@ class Refutation:
         # There is a feature in it, or noise that nobody knows of: noise alone contradicts no slope.
         return not any(
             _allows(view, claimed) and _contradicts(view, wide)
-            for view in self._views(half, error, wide.step)
+            for view in self._narrow(half, error, wide.step)
         )
 
-    def _views(self, half: float, error: float, widest: float) -> Iterator[Window]:
+    def _on_one_step(self, wide: Derivative, claimed: float, error: float) -> bool:
+        """Whether `wide` may lie on one step of numbers rounded inside, along whose stairs f is as claimed.
+
+        Where there are many steps their slope contradicts that of the one; where there are few, the noise
+        must be of the size that rounding inside may have.
+        """
+        may_be_hidden = wide.step < CALIBRATION * ROUNDING_SHARE * self.hidden / error
+        return any(
+            _allows(view, claimed)
+            and (_contradicts(view, wide) or (may_be_hidden and view.tail <= self.hidden))
+            for view in self._noisy(wide.step)
+        )
+
+    def _narrow(self, half: float, error: float, widest: float) -> Iterator[Window]:
         """Yield windows around 0 and to either side that are narrower than the features beside it."""
         unseen = max(half, CALIBRATION * ROUNDING_SHARE * self.hidden / error)
         for width in sorted({zoom * base for zoom in ZOOM for base in (half, unseen)}):
@@ -108,6 +136,13 @@ class Refutation:
                     window = self._window(low, high)
                     if window is not None:
                         yield window
+
+    def _noisy(self, step: float) -> Iterator[Window]:
+        """Yield wider windows in which f carries more noise than its rounding explains."""
+        while (step := WIDER * step) <= self.widest:
+            window = self._window(-step, step)
+            if window is not None and window.tail > UNEXPLAINED * self.noise:
+                yield window
 
     def _aliased(self, wide: Derivative, claimed: float) -> bool:
         """Whether f oscillates from one number to the next, as sin(x^3) does at x = 1e8.

@@ -139,3 +139,46 @@ def test_an_oscillation_too_fast_for_the_numbers_refutes_no_steep_claim_and_a_sl
                 rule(factor), (np.array([x]),), trace=False, checks=["gradient"]
             )
             assert report.verdict == expected, str(report)
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(0.8 * (x + 0.045 * x**3)))
+
+
+def gelu_slope(x):
+    inner = 0.8 * (x + 0.045 * x**3)
+    return 0.5 * (1 + np.tanh(inner) + 0.8 * x * (1 + 0.135 * x**2) / np.cosh(inner) ** 2)
+
+
+STAIRS = {
+    "1 + tanh": (
+        lambda x: x * (1 + np.tanh(x)),
+        lambda x: 1 + np.tanh(x) + x / np.cosh(x) ** 2,
+        (-14, -4),
+    ),
+    "gelu": (gelu, gelu_slope, (-8, -3.5)),
+    "1 - sigmoid": (
+        lambda x: x**2 * (1 - 1 / (1 + np.exp(x))),
+        lambda x: 2 * x / (1 + np.exp(-x)) + x**2 * np.exp(x) / (1 + np.exp(x)) ** 2,
+        (-30, -10),
+    ),
+    "a large number added": (
+        lambda x: np.exp(x) * ((x + 1e4) - 1e4),
+        lambda x: np.exp(x) * (1 + x),
+        (1e-6, 1e-3),
+    ),
+}
+"""Products of a smooth factor with one that cancels and moves in steps, each smooth and sloped."""
+
+
+@pytest.mark.parametrize("name", STAIRS)
+def test_one_step_of_numbers_that_cancel_inside_refutes_no_claim(name):
+    forward, slope, (low, high) = STAIRS[name]
+    found = {1: [], 70: []}
+    for x in np.random.default_rng(3).uniform(low, high, 15):
+        for factor, verdicts in found.items():
+            report = report_at(forward, lambda g, x, by=factor: by * g * slope(x), np.array([x]))
+            verdicts.append(report.verdict)
+    assert "fail" not in found[1]
+    assert "pass" not in found[70]
+    assert found[70].count("fail") >= 6
