@@ -14,16 +14,18 @@ import collections
 import copy
 import enum
 import functools
+import inspect
 import random
 import sys
 import types
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcheck.programs.numpy_tracing.origins import is_library, is_own, is_users
-from gradcheck.programs.numpy_tracing.shims import RandomSource, numpy_function, stand_ins
+from gradcheck.programs.numpy_tracing.shims import RandomSource, numpy_function, stand_in_of
 
 if TYPE_CHECKING:
     from gradcheck.programs.numpy_tracing.recorder import Recorder
@@ -52,12 +54,10 @@ class Clones:
         self._copies: dict[int, Any] = {}
         self._library: dict[int, Callable[..., Any]] = {}
         self._originals: list[Any] = []
-        self._globals: dict[int, dict[str, Any]] = {}
-        self._makers: dict[type, Callable[[Any], Any] | None] = {}
+        self._globals: dict[int, PrivateGlobals] = {}
         self._pending: list[Callable[[], None]] = []
         self._is_filling = False
         self.random_sources: list[tuple[Any, Any]] = []
-        self._stand_ins = stand_ins(recorder) if recorder is not None else {}
         self._builtins = self._private_builtins()
 
     def convert(self, value: Any) -> Any:
@@ -90,47 +90,23 @@ class Clones:
         return copied
 
     def _copy(self, value: Any) -> Any:
-        kind = type(value)
         if id(value) in self._copies:
             return self._copies[id(value)]
-        if kind in ATOMS or isinstance(value, (np.generic, np.dtype, enum.Enum)):
-            return value
-        if kind is np.ndarray:
-            return self._array(value)
-        if isinstance(value, (type, *CALLABLES)) and value in self._stand_ins:
-            return self._stand_ins[value]
-        maker = self._maker(value)
-        return value if maker is None else maker(value)
+        if self._recorder is not None and isinstance(value, (type, *CALLABLES)):
+            stand_in = stand_in_of(self._recorder, value)
+            if stand_in is not None:
+                return self._remember(value, stand_in)
+        copier = _copier_of(type(value))
+        if copier == "_other":
+            return self._other(value)
+        return value if copier is None else getattr(self, copier)(value)
 
-    def _maker(self, value: Any) -> Callable[[Any], Any] | None:
-        kind = type(value)
-        if kind not in self._makers:
-            self._makers[kind] = self._maker_of(kind)
-        maker = self._makers[kind]
-        if maker is not None:
-            return maker
+    def _other(self, value: Any) -> Any:
         if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
-            return self._cached_function
+            return self._cached_function(value)
         if callable(value) and is_library(getattr(value, "__module__", None) or ""):
-            return self._library_function
-        return self._instance if is_users(_home(kind)) else None
-
-    def _maker_of(self, kind: type) -> Callable[[Any], Any] | None:
-        for kinds, maker in (
-            (types.FunctionType, self._any_function),
-            (types.ModuleType, self._module),
-            (type, self._class),
-            (types.MethodType, self._method),
-            ((list, dict, set, tuple, frozenset, collections.deque), self._container),
-            (functools.partial, self._partial),
-            ((staticmethod, classmethod, property, functools.cached_property), self._descriptor),
-            ((np.random.Generator, np.random.RandomState, random.Random), self._random_source),
-            (types.GeneratorType, self._generator),
-            (types.SimpleNamespace, self._instance),
-        ):
-            if issubclass(kind, kinds):
-                return maker
-        return None
+            return self._library_function(value)
+        return self._instance(value) if is_users(_home(type(value))) else value
 
     # Functions
 
@@ -166,7 +142,8 @@ class Clones:
         copied.__kwdefaults__ = self._copy(function.__kwdefaults__)
         copied.__qualname__ = function.__qualname__
         copied.__module__ = function.__module__
-        copied.__dict__.update(self._copy(dict(function.__dict__)))
+        for name, value in function.__dict__.items():
+            copied.__dict__[name] = self._copy(value)
         cells = zip(function.__closure__ or (), copied.__closure__ or (), strict=True)
         for original, private in cells:
             try:
@@ -174,20 +151,13 @@ class Clones:
             except ValueError:  # a name that is not bound yet
                 continue
             private.cell_contents = self._copy(content)
-        if is_private:
-            self._fill_globals(function)
+        for name in _names_in_classes(function.__code__) if is_private else ():
+            if name in function.__globals__:
+                copied.__globals__[name] = self._copy(function.__globals__[name])
 
-    def _fill_globals(self, function: types.FunctionType) -> None:
-        private = self._private_globals(function.__globals__)
-        for name in _names_in(function.__code__):
-            if name not in private and name in function.__globals__:
-                private[name] = self._copy(function.__globals__[name])
-
-    def _private_globals(self, original: dict[str, Any]) -> dict[str, Any]:
+    def _private_globals(self, original: dict[str, Any]) -> PrivateGlobals:
         if id(original) not in self._globals:
-            facts = {key: original[key] for key in MODULE_FACTS if key in original}
-            self._globals[id(original)] = facts | {"__builtins__": self._builtins}
-            self._originals.append(original)
+            self._globals[id(original)] = PrivateGlobals(original, self._builtins, self.convert)
         return self._globals[id(original)]
 
     def _private_builtins(self) -> dict[str, Any]:
@@ -197,8 +167,7 @@ class Clones:
             return self.convert(builtins.__import__(*arguments, **keywords))
 
         names["__import__"] = import_copy
-        if float in self._stand_ins:
-            names["float"] = self._stand_ins[float]
+        names["float"] = self._copy(float)
         return names
 
     def _method(self, method: types.MethodType) -> Any:
@@ -352,6 +321,29 @@ class Clones:
         return self._remember(value, RunningGenerator(self._recorder))
 
 
+class PrivateGlobals(dict[str, Any]):
+    """The globals of private functions; each is copied when it is first looked up."""
+
+    def __init__(
+        self,
+        original: dict[str, Any],
+        private_builtins: dict[str, Any],
+        convert: Callable[[Any], Any],
+    ) -> None:
+        facts = {key: original[key] for key in MODULE_FACTS if key in original}
+        super().__init__(facts, __builtins__=private_builtins)
+        self._original = original
+        self._convert = convert
+
+    def __missing__(self, name: str) -> Any:
+        if name in self._original:
+            found = self._convert(self._original[name])
+        else:
+            found = self["__builtins__"][name]
+        self[name] = found
+        return found
+
+
 class ModuleCopy(types.ModuleType):
     """Passes for a module; each attribute is copied when it is first asked for."""
 
@@ -392,7 +384,32 @@ class RunningGenerator:
 GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]
 """The hidden generator whose methods are the functions of `np.random`."""
 
+METHODS_OF_NAMED_TUPLES = frozenset(vars(collections.namedtuple("Empty", ())))
+"""What every named tuple has, and calls no other code."""
+
 CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+
+@lru_cache(maxsize=1024)
+def _copier_of(kind: type) -> str | None:
+    """Return the method that copies values of a type; None for values that stay what they are."""
+    if kind in ATOMS or issubclass(kind, (np.generic, np.dtype, enum.Enum)):
+        return None
+    for kinds, copier in (
+        (types.FunctionType, "_any_function"),
+        (types.ModuleType, "_module"),
+        (type, "_class"),
+        (types.MethodType, "_method"),
+        ((list, dict, set, tuple, frozenset, collections.deque), "_container"),
+        (functools.partial, "_partial"),
+        ((staticmethod, classmethod, property, functools.cached_property), "_descriptor"),
+        ((np.random.Generator, np.random.RandomState, random.Random), "_random_source"),
+        (types.GeneratorType, "_generator"),
+        (types.SimpleNamespace, "_instance"),
+    ):
+        if issubclass(kind, kinds):
+            return copier
+    return "_array" if kind is np.ndarray else "_other"
 
 
 def _home(kind: type) -> dict[str, Any]:
@@ -401,17 +418,22 @@ def _home(kind: type) -> dict[str, Any]:
 
 
 def _has_code(kind: type) -> bool:
+    """Say whether a class has methods that its author wrote, or that may call what they wrote."""
     return any(
         isinstance(value, (types.FunctionType, classmethod, staticmethod, property))
         for base in kind.__mro__
         if base is not object
-        for value in vars(base).values()
+        for name, value in vars(base).items()
+        if not (name in METHODS_OF_NAMED_TUPLES and "_fields" in vars(base))
     )
 
 
-def _names_in(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
+def _names_in_classes(code: types.CodeType) -> set[str]:
+    """Return the names in class bodies inside a function, which Python looks up without `__missing__`."""
+    names: set[str] = set()
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            names |= _names_in(constant)
+            if not constant.co_flags & inspect.CO_OPTIMIZED:
+                names.update(constant.co_names)
+            names |= _names_in_classes(constant)
     return names

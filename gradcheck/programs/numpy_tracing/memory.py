@@ -109,6 +109,8 @@ def root_of(array: NDArray[Any]) -> NDArray[Any]:
 
 def layout_of(array: NDArray[Any]) -> Layout | None:
     """Return the layout of an array without gaps, or None if it has gaps or repeats elements."""
+    if array.flags.c_contiguous:
+        return Layout(array.shape, tuple(range(array.ndim)))
     order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
     layout = Layout(array.shape, order)
     expected = layout.strides

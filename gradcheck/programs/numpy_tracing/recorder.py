@@ -157,6 +157,8 @@ class Recorder:
         buffer = array.buffer
         if buffer.ref is None:
             return self._kept(array.concrete)
+        if array.concrete is buffer.base:
+            return buffer.ref
         plan = plan_of(array.concrete, buffer.base, buffer.layout)
         if plan.is_whole:
             return buffer.ref

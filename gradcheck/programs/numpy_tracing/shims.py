@@ -22,7 +22,7 @@ from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
 if TYPE_CHECKING:
     from gradcheck.programs.numpy_tracing.recorder import Recorder
 
-__all__ = ["FloatType", "RandomSource", "as_array", "numpy_function", "stand_ins"]
+__all__ = ["FloatType", "RandomSource", "as_array", "numpy_function", "stand_in_of"]
 
 MAKERS: set[Any] = {
     np.arange,
@@ -45,33 +45,10 @@ ROUNDING: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc
 TESTS: dict[Any, Any] = {math.isnan: np.isnan, math.isinf: np.isinf, math.isfinite: np.isfinite}
 
 
-def stand_ins(recorder: Recorder) -> dict[Any, Any]:
-    """Return the table from a function to what stands in for it while `recorder` runs."""
-    table: dict[Any, Any] = {
-        np.array: functools.partial(_array, recorder, True),
-        np.asarray: functools.partial(_array, recorder, None),
-        np.asanyarray: functools.partial(_array, recorder, None),
-        np.ascontiguousarray: functools.partial(_array, recorder, None, order="C", ndmin=1),
-        np.asfortranarray: functools.partial(_array, recorder, None, order="F"),
-        np.empty: functools.partial(_empty, recorder),
-        np.full: functools.partial(_full, recorder),
-        np.ndenumerate: _ndenumerate,
-        np.broadcast: _broadcast,
-        np.ndarray: ArrayType(recorder),
-        float: FloatType(recorder),
-    }
-    if ARRAY_CONVERTER is not None:
-        table[ARRAY_CONVERTER] = functools.partial(ArrayConverter, recorder)
-    for function in MAKERS:
-        table[function] = _maker(recorder, function)
-    for function in LOOPS:
-        if getattr(function, "__module__", None) == "math":
-            table[function] = _math_function(recorder, function)
-    for function, twin in ROUNDING.items():
-        table[function] = _through(function, lambda x, twin=twin: int(twin(x)))
-    for function, twin in TESTS.items():
-        table[function] = _through(function, lambda x, twin=twin: bool(twin(x)))
-    return table
+def stand_in_of(recorder: Recorder, function: Any) -> Any:
+    """Return what stands in for `function` while `recorder` runs; None if nothing does."""
+    make = _stand_ins().get(function)
+    return None if make is None else make(recorder)
 
 
 def numpy_function(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -182,7 +159,7 @@ def _broadcast(*arrays: Any) -> np.broadcast:
     return np.broadcast(*(np.broadcast_to(0, np.shape(array)) for array in arrays))
 
 
-def _maker(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+def _maker(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     @functools.wraps(function)
     def stand_in(*arguments: Any, **keywords: Any) -> Any:
         if not recorder.is_running:
@@ -193,7 +170,7 @@ def _maker(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., An
     return stand_in
 
 
-def _math_function(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+def _math_function(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     @functools.wraps(function)
     def stand_in(*arguments: Any) -> Any:
         if not calls.contains_traced(arguments):
@@ -304,3 +281,35 @@ class RandomSource:
 def _watched(recorder: Recorder, value: Any) -> Any:
     is_source = isinstance(value, (np.random.Generator, np.random.RandomState))
     return RandomSource(value, recorder) if is_source else value
+
+
+@functools.cache
+def _stand_ins() -> dict[Any, Callable[[Recorder], Any]]:
+    """Return the table from a function to the maker of what stands in for it."""
+
+    def through(function: Callable[..., Any], kind: type, twin: Any) -> Callable[[Recorder], Any]:
+        return lambda _: _through(function, lambda x: kind(twin(x)))
+
+    table: dict[Any, Callable[[Recorder], Any]] = {
+        np.array: lambda r: functools.partial(_array, r, True),
+        np.asarray: lambda r: functools.partial(_array, r, None),
+        np.asanyarray: lambda r: functools.partial(_array, r, None),
+        np.ascontiguousarray: lambda r: functools.partial(_array, r, None, order="C", ndmin=1),
+        np.asfortranarray: lambda r: functools.partial(_array, r, None, order="F"),
+        np.empty: lambda r: functools.partial(_empty, r),
+        np.full: lambda r: functools.partial(_full, r),
+        np.ndenumerate: lambda _: _ndenumerate,
+        np.broadcast: lambda _: _broadcast,
+        np.ndarray: ArrayType,
+        float: FloatType,
+    }
+    if ARRAY_CONVERTER is not None:
+        table[ARRAY_CONVERTER] = lambda r: functools.partial(ArrayConverter, r)
+    table |= {function: functools.partial(_maker, function) for function in MAKERS}
+    table |= {function: through(function, int, twin) for function, twin in ROUNDING.items()}
+    table |= {function: through(function, bool, twin) for function, twin in TESTS.items()}
+    return table | {
+        function: functools.partial(_math_function, function)
+        for function in LOOPS
+        if getattr(function, "__module__", None) == "math"
+    }

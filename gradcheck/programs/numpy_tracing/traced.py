@@ -276,6 +276,14 @@ class Traced:
         return self.recorder.call(np.ptp, (self, axis, out), keywords)
 
 
+def _refusal(name: str) -> Callable[[TracedArray, Any], None]:
+    def refuse(self: TracedArray, value: Any) -> None:
+        del value
+        self.recorder.stop(f"ndarray.{name} is assigned to")
+
+    return refuse
+
+
 class TracedArray(Traced):
     """Passes for an ndarray: the memory is real, and what it holds is a value on the tape."""
 
@@ -299,12 +307,18 @@ class TracedArray(Traced):
         self.recorder.power_in_place(self, other)
         return self
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "shape":
-            value, name = self.recorder.reshaped_in_place(self, value), "concrete"
-        elif name not in ("concrete", "buffer", "recorder", "seen"):
-            self.recorder.stop(f"ndarray.{name} is assigned to")
-        object.__setattr__(self, name, value)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.concrete.shape  # type: ignore[no-any-return]
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        self.concrete = self.recorder.reshaped_in_place(self, shape)
+
+    dtype = property(lambda self: self.concrete.dtype, _refusal("dtype"))
+    strides = property(lambda self: self.concrete.strides, _refusal("strides"))
+    real = Traced.real.setter(_refusal("real"))
+    imag = Traced.imag.setter(_refusal("imag"))
 
     def __len__(self) -> int:
         return len(self.concrete)
