@@ -7,7 +7,7 @@ named by its path: `weights[2]`, `params['bias']`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = [
@@ -22,6 +22,9 @@ __all__ = [
     "with_variables",
 ]
 
+CONTAINERS = (dict, list, tuple)
+"""What is a node of a tree; everything else is a leaf."""
+
 
 def is_variable(value: Any) -> bool:
     """Say whether `value` is an array (or NumPy scalar) of floating numbers of any precision."""
@@ -31,7 +34,7 @@ def is_variable(value: Any) -> bool:
 
 def has_variables(tree: Any) -> bool:
     """Say whether any leaf of `tree` is an array of real or complex numbers."""
-    return any(is_variable(value) for _, value in leaves(tree))
+    return any(is_variable(value) for value in _values(tree))
 
 
 def variables(tree: Any) -> list[Any]:
@@ -41,7 +44,7 @@ def variables(tree: Any) -> list[Any]:
     >>> variables([np.float32(0.5), {"axis": 1}])
     [np.float32(0.5)]
     """
-    return [value for _, value in leaves(tree) if is_variable(value)]
+    return [value for value in _values(tree) if is_variable(value)]
 
 
 def with_variables(tree: Any, values: Iterable[Any]) -> Any:
@@ -61,17 +64,15 @@ def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
     >>> leaves([1.0, {"bias": 2.0}], "w")
     [('w[0]', 1.0), ("w[1]['bias']", 2.0)]
     """
+    if not isinstance(tree, CONTAINERS):
+        return [(path, tree)]
     if isinstance(tree, dict):
         return [leaf for key in tree for leaf in leaves(tree[key], f"{path}[{key!r}]")]
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+    if hasattr(tree, "_fields"):
         return [
             leaf for key in tree._fields for leaf in leaves(getattr(tree, key), f"{path}.{key}")
         ]
-    if isinstance(tree, (list, tuple)):
-        return [
-            leaf for index, part in enumerate(tree) for leaf in leaves(part, f"{path}[{index}]")
-        ]
-    return [(path, tree)]
+    return [leaf for index, part in enumerate(tree) for leaf in leaves(part, f"{path}[{index}]")]
 
 
 def rebuild(tree: Any, values: Iterable[Any]) -> Any:
@@ -80,7 +81,8 @@ def rebuild(tree: Any, values: Iterable[Any]) -> Any:
     >>> rebuild([1.0, {"bias": 2.0}], ["a", "b"])
     ['a', {'bias': 'b'}]
     """
-    return _rebuild(tree, iter(values))
+    following = iter(values)
+    return map_leaves(lambda _: next(following), tree)
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -89,7 +91,12 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
     >>> map_leaves(abs, (-1, [-2, 3]))
     (1, [2, 3])
     """
-    return rebuild(tree, (function(value) for _, value in leaves(tree)))
+    if not isinstance(tree, CONTAINERS):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: map_leaves(function, part) for key, part in tree.items()}
+    parts = [map_leaves(function, part) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def signature(tree: Any) -> tuple[Any, ...]:
@@ -121,11 +128,9 @@ def describe(value: Any) -> str:
     return text if len(text) <= LONGEST_REPR else f"a {type(value).__name__}"
 
 
-def _rebuild(tree: Any, values: Iterator[Any]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _rebuild(part, values) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(_rebuild(part, values) for part in tree))
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(_rebuild(part, values) for part in tree)
-    return next(values)
+def _values(tree: Any) -> list[Any]:
+    """List the leaves without their paths, in the same order."""
+    if not isinstance(tree, CONTAINERS):
+        return [tree]
+    parts = tree.values() if isinstance(tree, dict) else tree
+    return [value for part in parts for value in _values(part)]

@@ -156,11 +156,11 @@ class _Pullback:
         self.constants.update(part.constants)
         names: dict[Any, Any] = dict(zip(part.inputs, arguments, strict=True))
         names.update((variable, variable) for variable in part.constants)
-        for equation, is_sized in part.equations:
+        for equation, sized in part.equations:
             operands = _read(equation.invars, names)
             parameters = equation.params
-            if is_sized:
-                parameters = {key: resized(value, sizes) for key, value in parameters.items()}
+            if sized:
+                parameters = parameters | {key: resized(parameters[key], sizes) for key in sized}
             if (
                 forward is not None
                 and equation.primitive is forward.primitive

@@ -8,6 +8,7 @@ computed from sizes, and the pullback is made for the very sizes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,16 +23,20 @@ PRIMES = (1000003, 1000033, 1000037, 1000039, 1000081, 1000099, 1000117, 1000121
 ENORMOUS = 10**6
 """Integers from here on are sizes, or computed from sizes."""
 
-OF_ANY_SIZE = frozenset(
+ELEMENTWISE = frozenset(
     {
-        "abs", "acos", "acosh", "add", "add_any", "asin", "asinh", "atan", "atan2", "atanh",
-        "broadcast_in_dim", "cbrt", "convert_element_type", "copy", "cos", "cosh", "digamma", "div",
-        "dot_general", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "integer_pow", "lgamma",
-        "log", "log1p", "logistic", "max", "min", "mul", "neg", "pow", "reduce_sum", "reshape",
-        "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square", "squeeze", "sub", "tan",
-        "tanh", "transpose",
+        "abs", "acos", "acosh", "add", "add_any", "asin", "asinh", "atan", "atan2", "atanh", "cbrt",
+        "convert_element_type", "copy", "cos", "cosh", "digamma", "div", "erf", "erf_inv", "erfc",
+        "exp", "exp2", "expm1", "integer_pow", "lgamma", "log", "log1p", "logistic", "max", "min",
+        "mul", "neg", "pow", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square", "sub",
+        "tan", "tanh",
     }
 )  # fmt: skip
+"""Primitives that do the same with every entry, whatever the sizes of the axes."""
+
+OF_ANY_SIZE = ELEMENTWISE | {
+    "broadcast_in_dim", "dot_general", "reduce_sum", "reshape", "squeeze", "transpose"
+}  # fmt: skip
 """Primitives whose derivatives are the same for any sizes, as long as equal ones stay equal and 0 and 1
 stay themselves."""
 
@@ -42,17 +47,21 @@ KINDS_KEPT = 4096
 """Kinds of equations whose pullbacks are kept: some kilobytes each."""
 
 
+Shape = tuple[int, ...]
+Parameters = tuple[tuple[str, Any], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """A jaxpr that is written into others.
 
     Attributes:
-        equations: each with whether its parameters mention enormous sizes.
+        equations: each with the names of the parameters that mention enormous sizes.
         sizes: the enormous sizes that occur.
     """
 
     inputs: tuple[Any, ...]
-    equations: tuple[tuple[Any, bool], ...]
+    equations: tuple[tuple[Any, tuple[str, ...]], ...]
     outputs: tuple[Any, ...]
     constants: dict[Any, Any]
     sizes: frozenset[int]
@@ -60,14 +69,19 @@ class Part:
     @classmethod
     def of(cls, closed: Any) -> Part:
         jaxpr, constants = open_jaxpr(with_outputs(closed, [True] * len(closed.out_avals)))
-        mentioned = [_enormous([*equation.params.values()]) for equation in jaxpr.eqns]
+        mentioned = [
+            {key: found for key, value in equation.params.items() if (found := _enormous(value))}
+            for equation in jaxpr.eqns
+        ]
         shapes = [tuple(v.aval.shape) for equation in jaxpr.eqns for v in equation.outvars]
         return cls(
             tuple(jaxpr.invars),
-            tuple((eqn, bool(found)) for eqn, found in zip(jaxpr.eqns, mentioned, strict=True)),
+            tuple((eqn, tuple(keys)) for eqn, keys in zip(jaxpr.eqns, mentioned, strict=True)),
             tuple(jaxpr.outvars),
             dict(zip(jaxpr.constvars, constants, strict=True)),
-            frozenset().union(_enormous(shapes), *mentioned),
+            frozenset().union(
+                _enormous(shapes), *(sizes for of in mentioned for sizes in of.values())
+            ),
         )
 
 
@@ -76,11 +90,19 @@ class _Kind:
     """What JAX is asked about an equation: all of it but its numbers, and perhaps its sizes."""
 
     primitive: Any
-    parameters: tuple[tuple[str, Any], ...]
-    operands: tuple[tuple[tuple[int, ...], Any], ...]
-    results: tuple[tuple[tuple[int, ...], Any], ...]
+    parameters: Parameters
+    operands: tuple[tuple[Shape, Any], ...]
+    results: tuple[tuple[Shape, Any], ...]
     asked: tuple[bool, ...]
     given: tuple[bool, ...]
+
+    def renamed(self, rename: Callable[[Shape], Shape], parameters: Parameters) -> _Kind:
+        """Return the kind with other names for the sizes of its shapes, and these parameters."""
+        operands, results = (
+            tuple((rename(shape), dtype) for shape, dtype in types)
+            for types in (self.operands, self.results)
+        )
+        return _Kind(self.primitive, parameters, operands, results, self.asked, self.given)
 
 
 def pullback_of_equation(
@@ -116,22 +138,21 @@ def _generalised(kind: _Kind) -> tuple[_Kind | None, dict[int, int]]:
     """
     if kind.primitive.name not in OF_ANY_SIZE:
         return None, {}
-    shapes = [shape for shape, _ in (*kind.operands, *kind.results)]
+    shapes = {shape for shape, _ in (*kind.operands, *kind.results)}
+    whole = kind.results[0][0]
+    if kind.primitive.name in ELEMENTWISE and shapes <= {whole, ()} and len(whole) <= len(PRIMES):
+        primes = PRIMES[: len(whole)]
+        general = kind.renamed(lambda shape: primes if shape else (), kind.parameters)
+        return general, dict(zip(primes, whole, strict=True))
     found = dict.fromkeys(size for shape in shapes for size in shape if size > 1)
     if not found or len(found) > len(PRIMES):
         return None, {}
     names = dict(zip(found, PRIMES, strict=False))
-    general = _Kind(
-        kind.primitive,
-        tuple(
-            (key, resized(value, names) if key in SIZE_PARAMETERS else value)
-            for key, value in kind.parameters
-        ),
-        tuple((resized(shape, names), dtype) for shape, dtype in kind.operands),
-        tuple((resized(shape, names), dtype) for shape, dtype in kind.results),
-        kind.asked,
-        kind.given,
+    parameters = tuple(
+        (key, resized(value, names) if key in SIZE_PARAMETERS else value)
+        for key, value in kind.parameters
     )
+    general = kind.renamed(lambda shape: resized(shape, names), parameters)
     return general, {prime: size for size, prime in names.items()}
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,20 +25,20 @@ def is_real_or_complex(dtype: Any) -> bool:
     return dtype.kind in "fc" or "float" in dtype.name
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayType:
-    """Shape and dtype of one array, as traced."""
+class ArrayType(NamedTuple):
+    """Shape and dtype of one array, as traced, and whether it holds floating numbers."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    is_floating: bool
 
-    @property
-    def is_floating(self) -> bool:
-        return is_real_or_complex(self.dtype)
+    @classmethod
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ArrayType:
+        """Return the type of arrays of this shape and dtype."""
+        return cls(shape, dtype, is_real_or_complex(dtype))
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One equation: a primitive with its parameters, the types of its operands and results.
 
     `source_infos` are JAX's notes on where it was traced: its own, then those of enclosing calls.

@@ -72,19 +72,18 @@ class Plan:
     """The equations of a jaxpr over numbered registers.
 
     Attributes:
-        registers: how many there are.
         constants: the registers that hold a value from the beginning, with that value.
     """
 
     def __init__(self, closed_jaxpr: Any) -> None:
         jaxpr, constants = open_jaxpr(closed_jaxpr)
-        self.registers = 0
         self.constants: list[tuple[int, Any]] = []
         self._origins: dict[int, int] = {}
         self._planned: list[Planned] = []
-        self._types: dict[int, ArrayType] = {}
-        self.input_types = [self._type(variable.aval) for variable in jaxpr.invars]
-        self.inputs = [self._register() for _ in jaxpr.invars]
+        self._types: list[ArrayType] = []
+        self._known_types: dict[int, ArrayType] = {}
+        self.inputs = [self._register(variable.aval) for variable in jaxpr.invars]
+        self.input_types = self._types.copy()
         self.outputs = self._add(jaxpr, constants, self.inputs, ())
         self.equations = _needed(self._planned, self.outputs)
         read = {*self.outputs, *(source for eqn in self.equations for source in eqn.sources)}
@@ -92,63 +91,81 @@ class Plan:
             (register, value) for register, value in self.constants if register in read
         ]
 
-    def _register(self) -> int:
-        self.registers += 1
-        return self.registers - 1
+    @property
+    def registers(self) -> int:
+        """How many registers there are."""
+        return len(self._types)
 
-    def _constant(self, value: Any) -> int:
-        register = self._register()
+    def _register(self, aval: Any) -> int:
+        self._types.append(self._type(aval))
+        return len(self._types) - 1
+
+    def _constant(self, aval: Any, value: Any) -> int:
+        register = self._register(aval)
         self.constants.append((register, value))
         return register
 
     def _type(self, aval: Any) -> ArrayType:
         # One type object serves many variables; the jaxpr keeps it alive, and with it its id.
-        known = self._types.get(id(aval))
+        known = self._known_types.get(id(aval))
         if known is None:
             dtype = aval.dtype if is_array_type(aval) else np.dtype(object)
-            known = ArrayType(tuple(getattr(aval, "shape", ())), dtype)
-            self._types[id(aval)] = known
+            known = ArrayType.of(tuple(getattr(aval, "shape", ())), dtype)
+            self._known_types[id(aval)] = known
         return known
 
     def _add(
         self, jaxpr: Any, constants: Sequence[Any], inputs: Sequence[int], callers: tuple[Any, ...]
-    ) -> list[int]:
+    ) -> tuple[int, ...]:
         """Append the equations of `jaxpr` and return the registers of its outputs."""
         registers: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         for variable, value in zip(jaxpr.constvars, constants, strict=True):
-            registers[variable] = self._constant(value)
+            registers[variable] = self._constant(variable.aval, value)
 
-        def read(atom: Any) -> int:
-            if is_literal(atom):
-                return self._constant(literal_value(atom))
-            return registers[atom]
+        def read(atoms: Sequence[Any]) -> tuple[int, ...]:
+            return tuple(
+                [
+                    self._constant(atom.aval, literal_value(atom))
+                    if is_literal(atom)
+                    else registers[atom]
+                    for atom in atoms
+                ]
+            )
 
         for equation in jaxpr.eqns:
-            sources = tuple(read(atom) for atom in equation.invars)
+            sources = read(equation.invars)
             infos = (equation.source_info, *callers)
-            name = equation.primitive.name
-            if name in CALLS:
+            if equation.primitive.name in CALLS:
                 inner, inner_constants = open_jaxpr(nested_jaxpr(equation.params))
-                targets = tuple(self._add(inner, inner_constants, sources, infos))
+                targets = self._add(inner, inner_constants, sources, infos)
             else:
-                targets = tuple(self._register() for _ in equation.outvars)
-                origins = tuple(self._origins.get(source, source) for source in sources)
-                if name in ENTRIES_OF_THEIR_OPERAND:
-                    self._origins[targets[0]] = origins[0]
-                self._planned.append(
-                    Planned(
-                        equation.primitive,
-                        equation.params,
-                        tuple(self._type(atom.aval) for atom in equation.invars),
-                        tuple(self._type(variable.aval) for variable in equation.outvars),
-                        infos,
-                        sources,
-                        targets,
-                        origins,
-                    )
-                )
+                targets = tuple([self._register(variable.aval) for variable in equation.outvars])
+                self._plan(equation, infos, sources, targets)
             registers.update(zip(equation.outvars, targets, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+        return read(jaxpr.outvars)
+
+    def _plan(
+        self,
+        equation: Any,
+        infos: tuple[Any, ...],
+        sources: tuple[int, ...],
+        targets: tuple[int, ...],
+    ) -> None:
+        origins = tuple([self._origins.get(source, source) for source in sources])
+        if equation.primitive.name in ENTRIES_OF_THEIR_OPERAND:
+            self._origins[targets[0]] = origins[0]
+        self._planned.append(
+            Planned(
+                equation.primitive,
+                equation.params,
+                tuple([self._types[source] for source in sources]),
+                tuple([self._types[target] for target in targets]),
+                infos,
+                sources,
+                targets,
+                origins,
+            )
+        )
 
 
 _plans: weakref.WeakKeyDictionary[Any, Plan] = weakref.WeakKeyDictionary()

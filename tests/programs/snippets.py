@@ -327,6 +327,7 @@ BUFFER = np.zeros((4, 3))
 CALLS = {"count": 0}
 HISTORY: list[Any] = []
 SCALE = np.array([1.0, 2.0, 3.0])
+LATEST = np.zeros((4, 3))
 
 
 @right
@@ -339,6 +340,29 @@ def global_buffer(x):
 def global_buffer_that_remembers(x):
     BUFFER[0] += x[0]
     return BUFFER + x
+
+
+@right
+def global_in_a_class_body(x):
+    class Settings:
+        factor = SCALE * len(SCALE)
+        widths = tuple(SCALE.size for _ in range(2))
+
+    return x * Settings.factor + Settings.widths[1]
+
+
+@right
+def globals_found_by_their_names(x):
+    BUFFER[...] = 0
+    globals()["BUFFER"][0] = x[0] ** 2
+    return BUFFER + globals()["SCALE"] * x
+
+
+@right
+def global_assigned_in_the_run(x):
+    global LATEST
+    LATEST = x * 2
+    return LATEST + LATEST**2
 
 
 @right

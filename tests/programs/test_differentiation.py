@@ -130,6 +130,20 @@ def test_an_equation_of_a_known_kind_costs_jax_nothing_at_other_sizes() -> None:
     assert asked_of_jax() == before
 
 
+def test_an_elementwise_equation_is_of_one_kind_whatever_its_sizes() -> None:
+    def program(x: Any, w: Any) -> Any:
+        return x * jax.numpy.exp(x) / (2 + x * x)
+
+    pullback_of(drawn(program, 2, 3, 1)[0])
+    before = asked_of_jax()
+    for sizes in ((3, 3, 1), (1, 3, 1), (3, 1, 1), (1, 1, 1), (0, 2, 1)):
+        made, values, cotangents = drawn(program, *sizes)
+        expected = by_jax(made, values, cotangents)
+        for ours, theirs in zip(composed(made, values, cotangents), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert asked_of_jax() == before
+
+
 def test_sizes_that_are_equal_by_chance_are_another_kind() -> None:
     program, values, cotangents = drawn(lambda x, w: x @ w.T @ w, 3, 3, 3)
     expected = by_jax(program, values, cotangents)

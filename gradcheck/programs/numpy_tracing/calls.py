@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.programs.numpy_tracing import indexing
 from gradcheck.programs.numpy_tracing.registry import BY_GUARD, ENTRIES, LOOPS, METADATA, Entry
-from gradcheck.programs.numpy_tracing.tape import refs_in
+from gradcheck.programs.numpy_tracing.tape import has_refs
 from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _ufunc_call(
         keywords.pop(setting, None)
     new = recorder.emit(ufunc, operands, keywords, result)
     if out is None:
-        if where is not True and (refs_in(operands) or isinstance(where, Traced)):
+        if where is not True and (has_refs(operands) or isinstance(where, Traced)):
             recorder.stop(f"{name_of(ufunc)} with where= and no out= leaves arbitrary numbers")
         return new if where is True else recorder.adopt(ufunc(*unwrap(inputs), where=where))
     return deliver(
@@ -228,7 +228,7 @@ def _call_entry(
         return recorder.adopt(result)
     operands = tuple(recorder.operand(value) for value in given)
     named_operands = {name: recorder.operand(value) for name, value in named.items()}
-    if entry.lower is None and (refs_in(operands) or refs_in(named_operands)):
+    if entry.lower is None and (has_refs(operands) or has_refs(named_operands)):
         recorder.stop(f"{name_of(function)} did not return a view")
     new = recorder.emit(function, operands, named_operands, result)
     return new if out is None else deliver(recorder, new, out)

@@ -96,7 +96,8 @@ class Clones:
             stand_in = stand_in_of(self._recorder, value)
             if stand_in is not None:
                 return self._remember(value, stand_in)
-        copier = _copier_of(type(value))
+        kind: Any = type(value)
+        copier = _copier_of(kind)
         if copier == "_other":
             return self._other(value)
         return value if copier is None else getattr(self, copier)(value)
@@ -336,12 +337,11 @@ class PrivateGlobals(dict[str, Any]):
         self._convert = convert
 
     def __missing__(self, name: str) -> Any:
-        if name in self._original:
-            found = self._convert(self._original[name])
-        else:
-            found = self["__builtins__"][name]
-        self[name] = found
-        return found
+        is_global = name in self._original
+        self[name] = (
+            self._convert(self._original[name]) if is_global else self["__builtins__"][name]
+        )
+        return self[name]
 
 
 class ModuleCopy(types.ModuleType):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradcheck.programs.numpy_tracing import calls
 from gradcheck.programs.numpy_tracing.memory import Plan, pieces_of, plan_of, positions_of, read
 from gradcheck.programs.numpy_tracing.registry import LOOPS
-from gradcheck.programs.numpy_tracing.tape import Ref, refs_in
+from gradcheck.programs.numpy_tracing.tape import Ref, has_refs
 from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
 
 if TYPE_CHECKING:
@@ -88,15 +88,15 @@ def set_item(recorder: Recorder, array: TracedArray, index: Any, value: Any) -> 
         if isinstance(value, TracedArray) and _same_memory(target, value.concrete):
             return
         content = recorder.operand(value)
-        store = recorder.overwriting(TracedArray(target, array.buffer, recorder), refs_in(content))
+        store = recorder.overwriting(TracedArray(target, array.buffer, recorder), has_refs(content))
         target[...] = calls.unwrap(value)
         store(content if isinstance(content, Ref) else None)
         return
     place = _frozen(place)
     operands = (recorder.operand(array), place, recorder.operand(value))
-    store = recorder.overwriting(array, refs_in(operands))
+    store = recorder.overwriting(array, has_refs(operands))
     array.concrete[place] = calls.unwrap(value)
-    store(recorder.record(put_item, operands, {}, array.concrete) if refs_in(operands) else None)
+    store(recorder.record(put_item, operands, {}, array.concrete) if has_refs(operands) else None)
 
 
 def at(recorder: Recorder, ufunc: Any, array: Any, index: Any, *values: Any) -> None:
@@ -104,7 +104,7 @@ def at(recorder: Recorder, ufunc: Any, array: Any, index: Any, *values: Any) -> 
     index = _frozen(_resolved(recorder, index))
     values = tuple(calls.packed(recorder, value) for value in values)
     operands = (recorder.operand(array), index, *(recorder.operand(value) for value in values))
-    if not refs_in(operands):
+    if not has_refs(operands):
         if isinstance(array, TracedArray):
             array.buffer.version += 1
         ufunc.at(calls.unwrap(array), index, *calls.unwrap(values))
@@ -113,7 +113,7 @@ def at(recorder: Recorder, ufunc: Any, array: Any, index: Any, *values: Any) -> 
         recorder.stop("the result is written into an array that the trace does not know")
     if len(values) != 1 or ufunc not in LOOPS:
         recorder.stop(f"np.{ufunc.__name__}.at is not covered")
-    store = recorder.overwriting(array, refs_in(operands))
+    store = recorder.overwriting(array, has_refs(operands))
     ufunc.at(array.concrete, index, *calls.unwrap(values))
     store(recorder.record(updater(ufunc), operands, {}, array.concrete))
 

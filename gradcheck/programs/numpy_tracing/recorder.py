@@ -24,7 +24,7 @@ from gradcheck.programs.numpy_tracing.memory import (
     write,
 )
 from gradcheck.programs.numpy_tracing.origins import is_users_file
-from gradcheck.programs.numpy_tracing.tape import Call, Guard, Kind, Ref, Tape, refs_in
+from gradcheck.programs.numpy_tracing.tape import Call, Guard, Kind, Ref, Tape, has_refs
 from gradcheck.programs.numpy_tracing.traced import Buffer, Traced, TracedArray, TracedScalar
 
 if TYPE_CHECKING:
@@ -189,11 +189,13 @@ class Recorder:
         self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], result: Any
     ) -> Any:
         """Record a call and return its result as a traced value; a constant result is adopted."""
-        if not refs_in(arguments) and not refs_in(keywords):
+        if not has_refs(arguments) and not has_refs(keywords):
             return self.adopt(result)
         return self._fresh(result, self.record(function, arguments, keywords, result))
 
     def _fresh(self, result: Any, ref: Ref) -> Any:
+        if type(result) is np.ndarray and result.dtype != object:
+            return self._fresh_array(result, ref)
         if isinstance(result, np.generic):
             return TracedScalar(result, ref, self)
         if isinstance(result, (bool, int, float, complex)):
@@ -204,8 +206,9 @@ class Recorder:
                 for index, part in enumerate(result)
             ]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-        if type(result) is not np.ndarray or result.dtype == object:
-            self.stop(f"a {type(result).__name__} is no array of numbers")
+        return self.stop(f"a {type(result).__name__} is no array of numbers")
+
+    def _fresh_array(self, result: NDArray[Any], ref: Ref) -> TracedArray:
         layout = layout_of(result)
         if layout is None or result.base is not None:
             result = compact(result)

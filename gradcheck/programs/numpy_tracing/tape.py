@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Call", "Guard", "Kind", "Ref", "Tape", "fill", "refs_in"]
+__all__ = ["Call", "Guard", "Kind", "Ref", "Tape", "fill", "has_refs", "refs_in"]
 
 
 class Ref(NamedTuple):
@@ -24,8 +24,7 @@ class Kind(NamedTuple):
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One recorded call of a pure function.
 
     Attributes:
@@ -43,8 +42,7 @@ class Call:
     line: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """A value of the run that the code's course depended on.
 
     Attributes:
@@ -104,6 +102,19 @@ def fill(tree: Any, values: Sequence[Any]) -> Any:
     if kind is dict:
         return {key: fill(part, values) for key, part in tree.items()}
     return tree
+
+
+def has_refs(tree: Any) -> bool:
+    """Say whether a `Ref` is among nested arguments."""
+    kind = type(tree)
+    if kind is dict:
+        tree = tree.values()
+    elif kind is not tuple and kind is not list:
+        return kind is Ref
+    for part in tree:  # noqa: SIM110 - most arguments are flat, and this is called for every one
+        if type(part) is Ref or has_refs(part):
+            return True
+    return False
 
 
 def refs_in(tree: Any) -> list[Ref]:

@@ -317,8 +317,8 @@ class TracedArray(Traced):
 
     dtype = property(lambda self: self.concrete.dtype, _refusal("dtype"))
     strides = property(lambda self: self.concrete.strides, _refusal("strides"))
-    real = Traced.real.setter(_refusal("real"))
-    imag = Traced.imag.setter(_refusal("imag"))
+    real = property(lambda self: self._part(np.real), _refusal("real"))
+    imag = property(lambda self: self._part(np.imag), _refusal("imag"))
 
     def __len__(self) -> int:
         return len(self.concrete)
