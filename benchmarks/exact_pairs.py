@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.errors import Abstention
-from gradcheck.oracles.exact import Certificate, prove_equal
+from gradcheck.oracles.certificates import Certificate
+from gradcheck.oracles.exact import prove_equal
 from gradcheck.programs.arithmetics.extended import EXTENDED
 from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import evaluate

@@ -22,7 +22,8 @@ from gradcheck.derivations.evidence import AGREEMENT, Case, Program
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.walks import nodes_of
 from gradcheck.errors import Abstention
-from gradcheck.oracles.exact import Certificate, Mismatch, prove_sides_equal
+from gradcheck.oracles.certificates import Certificate, Mismatch
+from gradcheck.oracles.exact import prove_sides_equal
 from gradcheck.programs.arithmetics.extended import EXTENDED
 from gradcheck.programs.evaluation import evaluate
 
@@ -33,10 +34,6 @@ MOST_PROOFS = 64
 
 MOST_ROOT_PROOFS = 6
 """The same for claims with square roots, whose proofs need many draws."""
-
-MOST_REDRAWS = 24
-"""Draws of residues that are no squares in one proof: enough for the few roots of a normalisation. Many
-more square roots than that have no proof, and each draw costs an evaluation of all claims."""
 
 CONSTANT_ROUNDINGS = 8
 """Extended rounding errors by which two equal sides may differ: pi is a constant rounded to float64,
@@ -153,7 +150,7 @@ class _Examination:
             return
         try:
             sides, point = program.sides(cases), program.points[0]
-            found = prove_sides_equal(*sides, point, self.rng, MOST_REDRAWS)
+            found = prove_sides_equal(*sides, point, self.rng)
         except Abstention as abstention:
             if len(cases) == 1:
                 yield cases[0], str(abstention)

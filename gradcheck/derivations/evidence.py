@@ -26,7 +26,7 @@ from gradcheck.derivations.values import Jacobian, Value
 from gradcheck.derivations.walks import family_letters
 
 if TYPE_CHECKING:
-    from gradcheck.oracles.exact import Certificate, Side
+    from gradcheck.oracles.certificates import Certificate, Side
 
 __all__ = ["Case", "Program", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
 
@@ -62,7 +62,7 @@ class Program:
 
     def sides(self, cases: Sequence[Case]) -> tuple[Side, Side]:
         """Return the programs of the left sides of some cases and of their right sides."""
-        from gradcheck.oracles.exact import Side
+        from gradcheck.oracles.certificates import Side
 
         order = np.argsort(np.argsort([case.place for case in cases])).tolist()
         arguments = range(len(self.jaxpr.in_avals))

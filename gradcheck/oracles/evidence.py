@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradcheck.rules import Claim, Rule
 
 if TYPE_CHECKING:
-    from gradcheck.oracles.exact import Certificate
+    from gradcheck.oracles.certificates import Certificate
     from gradcheck.programs.evaluation import Decision
 
 __all__ = ["Entries", "Evidence", "Oracle", "Proof"]

@@ -20,16 +20,10 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
+from gradcheck.oracles.certificates import Certificate, Mismatch, Side, name_of
 from gradcheck.oracles.evidence import Evidence, Proof
-from gradcheck.oracles.exact import (
-    MOST_ENTRIES,
-    ON_BOUNDARY,
-    Certificate,
-    Mismatch,
-    Side,
-    name_of,
-    prove_sides_equal,
-)
+from gradcheck.oracles.exact import MOST_ENTRIES, prove_sides_equal
+from gradcheck.oracles.exact_draws import ON_BOUNDARY
 from gradcheck.oracles.parting import parting
 from gradcheck.oracles.precision import coarsest_epsilon
 from gradcheck.oracles.programs import Programs, Traced

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.oracles.exact import Side
+from gradcheck.oracles.certificates import Side
 from gradcheck.programs.arithmetics.finite_field import FiniteField
-from gradcheck.programs.arithmetics.residues import Redraw, Residue
+from gradcheck.programs.arithmetics.residues import Residue
 from gradcheck.programs.evaluation import Step, Steps, compile_afresh
 
 __all__ = ["parting"]
 
-MOST_DRAWS = 8
-"""Draws after which no place is looked for: a divisor is 0 with next to no probability."""
+DRAWS = 8
+"""One tells functions apart; of eight, one has the roots of a few radicands."""
 
 AGREEING_DIGITS = 9
 """Of two numbers that count as one: more than chance explains, fewer than rounding leaves."""
@@ -29,23 +29,16 @@ def parting(
     Returns:
         A phrase that names both computations by primitive and source line, or None if none is found.
     """
-    arithmetic = FiniteField()
-    sides = [(compile_afresh(side.program, arithmetic), side.arguments) for side in (true, claimed)]
-    for _ in range(MOST_DRAWS):
-        arithmetic.redraw(rng)
-        inputs = [
-            arithmetic.variable(value, rng) if value.dtype.kind == "f" else value
-            for value in point_inputs
-        ]
-        try:
-            truths, claims = (
-                _computed(steps, [inputs[number] for number in arguments])
-                for steps, arguments in sides
-            )
-        except Redraw:
-            continue
-        return _first_pair(truths, claims)
-    return None
+    field = FiniteField(DRAWS, rng)
+    inputs = [field.variable(value) if value.dtype.kind == "f" else value for value in point_inputs]
+    truths, claims = (
+        _computed(
+            compile_afresh(side.program, field), [inputs[number] for number in side.arguments]
+        )
+        for side in (true, claimed)
+    )
+    alive = np.tile(field.draws.alive, 2)
+    return _first_pair(truths, claims, alive) if alive.any() else None
 
 
 Computed = list[tuple[Step, Residue]]
@@ -63,14 +56,17 @@ def _computed(steps: Steps, inputs: Sequence[Any]) -> Computed:
     return found
 
 
-def _first_pair(truths: Computed, claims: Computed) -> str | None:
-    known, theirs = ({_residues(value) for _, value in found} for found in (truths, claims))
+def _first_pair(truths: Computed, claims: Computed, alive: Any) -> str | None:
+    def residues(value: Residue) -> bytes:
+        return value.lanes[..., alive].tobytes()
+
+    known, theirs = ({residues(value) for _, value in found} for found in (truths, claims))
     unmatched: dict[Any, list[tuple[Step, Residue]]] = {}
     for step, value in truths:
-        if _residues(value) not in theirs:
+        if residues(value) not in theirs:
             unmatched.setdefault(_likeness(value), []).append((step, value))
     for step, value in claims:
-        if _residues(value) in known:
+        if residues(value) in known:
             continue
         for other, true in unmatched.get(_likeness(value), []):
             if _same_numbers(value.companion, true.companion):
@@ -84,10 +80,6 @@ def _first_pair(truths: Computed, claims: Computed) -> str | None:
 def _likeness(value: Residue) -> tuple[Any, str]:
     """Return what arrays of equal numbers have in common, but for a rare rounding across."""
     return value.companion.shape, f"{value.companion.flat[0]:.{AGREEING_DIGITS}e}"
-
-
-def _residues(value: Residue) -> bytes:
-    return value.residue.tobytes() + value.exponent.tobytes()
 
 
 def _same_numbers(a: Any, b: Any) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.errors import Abstention
-from gradcheck.oracles.exact import Side
+from gradcheck.oracles.certificates import Side
 from gradcheck.programs.differentiation import pullback_of
 from gradcheck.programs.inlining import inline_custom_rules
 from gradcheck.programs.jax_tracing import architecture_of, trace_with_jax, variables_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gradcheck.checks.behaviour import DOES_NOT_APPLY
-from gradcheck.oracles.exact import PROBABILITY
+from gradcheck.oracles.certificates import PROBABILITY
 from gradcheck.reports.report import CheckResult, Report
 from gradcheck.verdicts import Verdict
 

@@ -13,9 +13,12 @@ from hypothesis.extra.numpy import arrays
 from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.finite_field import FiniteField
-from gradcheck.programs.arithmetics.modular import P, Q
 from gradcheck.programs.arithmetics.rationals import meant_by
-from gradcheck.programs.arithmetics.residues import Redraw
+from gradcheck.programs.primitives.structure import padded
+
+PRIMES = modular.safe_primes()[[0, -1]]
+ORDERS = (PRIMES - 1) // 2
+P, Q = int(PRIMES[1]), int(ORDERS[1])
 
 residues = st.integers(0, P - 1)
 units = st.integers(1, P - 1)
@@ -25,12 +28,22 @@ def is_prime(n):
     return n > 1 and all(n % k for k in range(2, int(n**0.5) + 1))
 
 
-def test_the_moduli_are_what_they_must_be():
-    assert is_prime(P)
-    assert is_prime(Q)
-    assert P == 2 * Q + 1
-    assert P % 4 == 3
-    assert P < 2**31
+def test_the_primes_are_safe_and_small_numbers_are_squares_modulo_each():
+    primes = modular.safe_primes()
+    assert len({*primes.tolist()}) == len(primes) > 400
+    for p in primes[::40].tolist():
+        assert is_prime(p)
+        assert is_prime((p - 1) // 2)
+    assert np.all((primes < 2**31) & ((primes - 1) // 2 > modular.SMALLEST_Q))
+    for number in (2, 3, 5, 7):
+        assert all(pow(number, (p - 1) // 2, p) == 1 for p in primes.tolist())
+    assert all(pow(-1, (p - 1) // 2, p) == p - 1 for p in primes.tolist())
+
+
+def test_no_safe_prime_is_left_out():
+    found = {*modular.safe_primes().tolist()}
+    for p in range(max(found) - 20 * modular.STEP, 2**31, modular.STEP):
+        assert (p in found) == (is_prime(p) and is_prime((p - 1) // 2))
 
 
 @settings(max_examples=30, deadline=None)
@@ -47,19 +60,30 @@ def test_a_matrix_product_of_the_largest_residues_does_not_overflow():
     assert modular.matmul(a, a.T, P)[0, 0] == 65_000 * (P - 1) ** 2 % P
 
 
-@pytest.mark.parametrize("size", [3, 24, 25, 100, 101])
-@pytest.mark.parametrize("modulus", [P, Q])
-def test_inverses_by_either_way(size, modulus):
-    x = np.random.default_rng(0).integers(1, modulus, size)
+@pytest.mark.parametrize("shape", [(), (3,), (100,), (5, 5, 5), (0,)])
+@pytest.mark.parametrize("modulus", [PRIMES, ORDERS])
+def test_many_inverses_together(shape, modulus):
+    x = np.random.default_rng(0).integers(1, modulus, (*shape, 2))
     assert np.all(x * modular.inverse(x, modulus) % modulus == 1)
+
+
+@settings(max_examples=30)
+@given(units, units, st.integers(0, P), st.integers(0, P))
+def test_powers_are_python_s(x, y, first, second):
+    found = modular.power(np.array([x, y]), np.array([first, second]), PRIMES)
+    assert found.tolist() == [pow(x, first, int(PRIMES[0])), pow(y, second, P)]
 
 
 @settings(max_examples=50)
 @given(units, st.integers(0, Q - 1))
-def test_powers_of_a_root_by_tables_are_python_s(base, exponent):
-    root = pow(base, 2, P)
-    tables = modular.powers_of(root)
-    assert modular.root_power(tables, np.array([exponent]))[0] == pow(root, exponent, P)
+def test_powers_of_roots_by_tables_are_python_s(base, exponent):
+    roots = [pow(base, 2, p) for p in PRIMES.tolist()]
+    tables = modular.powers_of(np.array(roots), PRIMES)
+    found = modular.root_power(tables, np.array([[exponent, 1], [0, exponent]]), PRIMES)
+    assert found.tolist() == [
+        [pow(roots[0], exponent, int(PRIMES[0])), roots[1]],
+        [1, pow(roots[1], exponent, P)],
+    ]
 
 
 def test_hashes_depend_on_entry_and_key():
@@ -99,17 +123,21 @@ def silence():
         yield
 
 
-RNG = np.random.default_rng(11)
+RNG, DRAWS = np.random.default_rng(11), 3
 
 
 def variables(*shapes):
-    field = FiniteField()
-    field.redraw(RNG)
-    return field, *(field.variable(RNG.normal(size=shape), RNG) for shape in shapes)
+    field = FiniteField(DRAWS, RNG)
+    return field, *(field.variable(RNG.normal(size=shape)) for shape in shapes)
+
+
+def residue(value):
+    """Return the residues modulo the primes, of which the last axis has one for each draw."""
+    return value.lanes[..., :DRAWS]
 
 
 def assert_equal(a, b):
-    np.testing.assert_array_equal(a.residue, b.residue)
+    np.testing.assert_array_equal(residue(a), residue(b))
     np.testing.assert_allclose(a.companion, b.companion, rtol=1e-9)
 
 
@@ -117,7 +145,7 @@ def test_exp_turns_sums_into_products():
     field, x, y = variables((5,), (5,))
     exp, add, multiply = (field.elementwise[name] for name in ("exp", "add", "mul"))
     assert_equal(exp(add(x, y)), multiply(exp(x), exp(y)))
-    assert not np.any(exp(x).residue == exp(y).residue)
+    assert not np.any(residue(exp(x)) == residue(exp(y)))
 
 
 def test_exp_is_a_homomorphism_at_any_depth():
@@ -134,7 +162,7 @@ def test_exp_of_exp_does_not_look_inside():
     exp, add = field.elementwise["exp"], field.elementwise["add"]
     one_way, other = exp(add(x, y)), field.multiply(exp(x), exp(y))
     assert_equal(one_way, other)
-    assert not np.any(exp(one_way).residue == exp(other).residue)
+    assert not np.any(residue(exp(one_way)) == residue(exp(other)))
 
 
 def test_exp_undoes_log_in_sums_and_differences():
@@ -144,8 +172,9 @@ def test_exp_undoes_log_in_sums_and_differences():
     assert_equal(exp(log(x)), x)
     assert_equal(exp(field.subtract(y, log(x))), field.divide(exp(y), x))
     assert_equal(exp(add(log(x), log(y))), field.multiply(x, y))
-    padded = field.lift(lambda part: np.append(part, 0))(log(x))
-    assert_equal(exp(padded), field.lift(lambda part: np.append(part, 1))(x))
+    pad = field.lift(lambda part, fill: padded(part, fill, [(0, 1, 0)]))
+    zero, one = (field.constant(np.array(number)) for number in (0.0, 1.0))
+    assert_equal(exp(pad(log(x), zero)), pad(x, one))
 
 
 @pytest.mark.parametrize("deep", [False, True], ids=["of an input", "of an exp"])
@@ -156,7 +185,8 @@ def test_sigmoid_and_tanh_keep_their_forms(deep):
     one = field.constant(np.ones(()))
     sigmoid, tanh = function["logistic"](x), function["tanh"](x)
     mirrored = function["logistic"](field.negate(x))
-    assert_equal(field.add(sigmoid, mirrored), one._replace(companion=np.ones(5), residue=1))
+    assert_equal(field.add(sigmoid, mirrored), field.constant(np.ones(5)))
+    assert_equal(field.multiply(one, sigmoid), sigmoid)
     assert_equal(function["tanh"](field.negate(x)), field.negate(tanh))
     ratio = field.divide(function["sinh"](x), function["cosh"](x))
     assert_equal(ratio, tanh)
@@ -171,7 +201,7 @@ def test_odd_and_even_functions_and_the_circle():
     sine, cosine = field.elementwise["sin"](x), field.elementwise["cos"](x)
     assert_equal(field.elementwise["cos"](minus), cosine)
     squares = field.add(field.multiply(sine, sine), field.multiply(cosine, cosine))
-    assert np.all(squares.residue == 1)
+    assert np.all(squares.lanes == 1)
 
 
 def test_log_of_a_reciprocal():
@@ -179,22 +209,20 @@ def test_log_of_a_reciprocal():
     log = field.elementwise["log"]
     x = x._replace(companion=np.abs(x.companion))
     assert_equal(log(field.inverse(x)), field.negate(log(x)))
-    assert log(field.constant(np.array(1.0))).residue == 0
+    assert np.all(log(field.constant(np.array(1.0))).lanes == 0)
 
 
-def test_a_square_root_is_one_or_asks_for_other_residues():
-    found = refused = 0
-    for _ in range(40):
-        field, x = variables(())
-        try:
-            root = field.elementwise["sqrt"](x)
-        except Redraw:
-            refused += 1
-        else:
-            found += 1
-            assert root.residue**2 % P == x.residue
-    assert found
-    assert refused
+def test_a_square_root_is_one_or_ends_its_draw():
+    field = FiniteField(200, RNG, one_prime=True)
+    x = field.variable(np.array(2.0))
+    root, alive = field.elementwise["sqrt"](x), field.draws.alive
+    squares = root.lanes**2 % field.moduli == x.lanes
+    np.testing.assert_array_equal(squares[:200], alive)
+    assert 50 < np.sum(alive) < 150
+    assert field.draws.free == {0}
+    field.elementwise["sqrt"](field.multiply(x, field.multiply(x, x)))
+    assert len(field.draws.radicands) == 2
+    assert field.draws.free == {0}  # x³ is a square wherever x is one
 
 
 def test_more_square_roots_than_redraws_can_hope_for_abstain():
@@ -222,22 +250,24 @@ def test_a_cube_root_is_unique():
 
 
 def test_roots_of_constants_need_no_redraw():
-    field = FiniteField()
-    field.redraw(RNG)
+    field = FiniteField(DRAWS, RNG)
     for n in range(2, 12):
         number, written = field.constant(np.array(float(n))), field.constant(np.sqrt(n))
         assert_equal(field.elementwise["sqrt"](number), written)
         reciprocal = field.constant(np.array(1 / np.sqrt(n)))
-        assert field.multiply(written, reciprocal).residue == 1
+        assert np.all(residue(field.multiply(written, reciprocal)) == 1)
 
 
-def test_a_zero_divisor_asks_for_other_residues_and_a_true_zero_has_no_quotient():
+def test_a_zero_divisor_ends_its_draw_and_a_true_zero_has_no_quotient():
     field, x = variables(())
-    with pytest.raises(Redraw, match="a divisor is 0"):
-        field.inverse(x._replace(residue=np.zeros((), np.int64)))
+    lanes = x.lanes.copy()
+    lanes[1] = 0
+    field.inverse(x._replace(lanes=lanes))
+    assert field.draws.alive.tolist() == [True, False, True]
     quotient = field.inverse(field.constant(np.zeros(())))
-    assert quotient.residue == -1
-    assert field.add(quotient, x).residue == -1
+    assert np.all(quotient.lanes == -1)
+    assert np.all(field.add(quotient, x).lanes == -1)
+    assert field.draws.alive.tolist() == [True, False, True]
 
 
 def test_degrees_bound_each_fraction_and_all_of_them_over_one_denominator():

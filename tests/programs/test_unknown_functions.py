@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradcheck.oracles.exact import Certificate, Mismatch, prove_equal
+from gradcheck.oracles.certificates import Certificate, Mismatch
+from gradcheck.oracles.exact import prove_equal
 from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import evaluate
 from gradcheck.programs.unknown_functions import unknown

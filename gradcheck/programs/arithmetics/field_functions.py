@@ -9,42 +9,44 @@ equal arguments have equal values, and how it is mirrored.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics import modular
-from gradcheck.programs.arithmetics.modular import P, Q
+from gradcheck.programs.arithmetics.rationals import meant_by
 from gradcheck.programs.arithmetics.residues import (
     CONSTANT,
+    NO_RESIDUE,
     VARIABLE,
     Residue,
     degree_of_each,
     of_product,
-    residue_of,
+    tightened,
 )
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.elementwise import REAL
 
-__all__ = ["FieldFunctions", "root_of_constant"]
+__all__ = ["FieldFunctions"]
 
 Array = np.ndarray[Any, Any]
-Hash = Callable[[Array, int, int], Array]
-
-MOST_RADICANDS = 6
-"""Different square roots in one draw: half of all residues are squares, so that many need 2^6
-draws until all radicands are."""
+Hash = Callable[[Array, Array, Array], Array]
 
 ROOT_KEY = 0x5DEECE66D
-"""Key of the unknown roots of constants, the same for all draws, as constants are."""
+"""Key of the roots of which nothing is known but that equal numbers have equal ones."""
 
 
 class FieldFunctions:
-    """The functions of one `FiniteField`, whose draw says which unknowns they are."""
+    """The functions of one `FiniteField`, whose draws say which unknowns they are."""
 
     def __init__(self, field: Any) -> None:
         self.field = field
+        self.draws, self.moduli = field.draws, field.moduli
+        count = self.draws.count
+        self.primes, self.orders = self.moduli[:count], self.moduli[count:]
+        self._roots_of_primes: dict[int, Array] = {}
         self.one: Residue = field.constant(np.ones(()))
         self.two: Residue = field.constant(np.full((), 2.0))
         self.exponentials: dict[str, Callable[..., Residue]] = {
@@ -99,104 +101,148 @@ class FieldFunctions:
 
         return function
 
+    def _halves(self, lanes: Array) -> tuple[Array, Array]:
+        """Cut lanes, none of them a gap, into the residues modulo P and those modulo Q."""
+        count = self.draws.count
+        return lanes[..., :count], lanes[..., count:]
+
+    def _value(self, lanes: Array, companion: Any, degree: Any, *operands: Residue) -> Residue:
+        """Put a value together, with the gaps of its operands."""
+        gaps = self.field.gaps(*operands)
+        if gaps is not None:
+            lanes = np.where(gaps[..., None], NO_RESIDUE, lanes)
+        companion = np.asarray(companion)
+        return Residue(lanes, companion, tightened(degree, companion.size))
+
     def _unknown(self, name: str, x: Residue, real: Any, form: Hash) -> Residue:
         """Apply a function of which nothing is known but its mirrored form."""
         by_both = self.field.uninterpreted
-        self.field.draw.count(name, x.companion.size, x.degree.larger, by_both)
-        argument, key = np.maximum(x.residue, 0), self.field.draw.key(name)
-        keys: tuple[Any, Any] = key, key
+        self.draws.met(name, x.companion.size, x.degree.larger, by_both)
+        lanes, key = np.maximum(x.lanes, 0), self.draws.key(name)
         if by_both:
             # Each residue of the argument enters the other's key, as far as it is not mirrored.
-            unmirrored = modular.UNMIRRORED[form]
-            other, own = unmirrored(x.exponent, Q), unmirrored(argument, P)
-            keys = modular.mixed(other, key), modular.mixed(own, key)
-        residue, exponent = form(argument, keys[0], P), form(x.exponent, keys[1], Q)
+            own, other = self._halves(modular.UNMIRRORED[form](lanes, self.moduli))
+            key = modular.mixed(np.concatenate([other, own], -1), key)
         degree = degree_of_each(1, int(form is modular.exponential_hash), x.companion.size)
-        return residue_of(residue, exponent, real(x.companion), degree, self.field.gaps(x))
+        return self._value(form(lanes, key, self.moduli), real(x.companion), degree, x)
 
     def _of_two(self, name: str, x: Residue, y: Residue, real: Any) -> Residue:
         """Apply an unknown function of two arguments."""
         size = max(x.companion.size, y.companion.size)
-        self.field.draw.count(name, size, x.degree.larger + y.degree.larger, by_both=False)
-        key = self.field.draw.key(name)
-        residue, exponent = (
-            modular.hashed(modular.hashed(a, key, m) * m + b, key, m)
-            for a, b, m in (
-                (np.maximum(x.residue, 0), np.maximum(y.residue, 0), P),
-                (x.exponent, y.exponent, Q),
-            )
-        )
-        companion = real(x.companion, y.companion)
-        return residue_of(residue, exponent, companion, VARIABLE, self.field.gaps(x, y))
+        self.draws.met(name, size, x.degree.larger + y.degree.larger, by_both=False)
+        key = self.draws.key(name)
+        first = modular.hashed(np.maximum(x.lanes, 0), key, self.moduli)
+        lanes = modular.hashed(first * self.moduli + np.maximum(y.lanes, 0), key, self.moduli)
+        return self._value(lanes, real(x.companion, y.companion), VARIABLE, x, y)
 
     def _sqrt(self, x: Residue) -> Residue:
         if x.degree == CONSTANT:
             return self._sqrt_of_constant(x)
-        residue = np.where(x.residue < 0, 1, x.residue)
-        self.field.draw.require_squares(residue)
-        if len(self.field.draw.radicands) > MOST_RADICANDS:
-            raise Abstention(
-                f"more than {MOST_RADICANDS} different square roots are beyond the finite field; "
-                "smaller sizes have fewer"
-            )
-        # P is 3 modulo 4: of the two roots, this power is the one that is a square itself.
-        root = modular.power(residue, (P + 1) // 4, P)
-        exponent = modular.root_hash(x.exponent, ROOT_KEY, Q)
-        return residue_of(root, exponent, np.sqrt(x.companion), x.degree, self.field.gaps(x))
+        residue, exponent = self._halves(np.where(x.lanes < 0, 1, x.lanes))
+        root = self.draws.root(residue)
+        unknown = modular.root_hash(exponent, ROOT_KEY, self.orders)
+        lanes = np.concatenate([root, unknown], -1)
+        return self._value(lanes, np.sqrt(x.companion), x.degree, x)
 
     def _sqrt_of_constant(self, x: Residue) -> Residue:
-        """The number that the root would be if the program had written it, where it is a root."""
-        written: Residue = self.field.constant(np.sqrt(x.companion))
-        roots = [root_of_constant(int(entry), P) for entry in x.residue.reshape(-1)]
-        is_root = written.residue * written.residue % P == x.residue
-        residue = np.where(is_root, written.residue, np.reshape(roots, x.residue.shape))
-        unknown = modular.root_hash(x.exponent, ROOT_KEY, Q)
-        exponent = np.where(is_root, written.exponent, unknown)
-        return residue_of(residue, exponent, written.companion, CONSTANT, self.field.gaps(x))
+        """The number that the root would be if the program had written it, else an unknown one."""
+        flat = x.lanes.reshape(-1, self.moduli.size)
+        numbers = np.sqrt(x.companion)
+        roots = [
+            self._root_as_written(number, lanes)
+            for number, lanes in zip(numbers.reshape(-1), flat, strict=True)
+        ]
+        lanes = np.array(roots, np.int64).reshape(x.lanes.shape)
+        return self._value(lanes, numbers, CONSTANT, x)
+
+    def _root_as_written(self, number: Any, square: Array) -> Array:
+        meant = meant_by(number) if np.isfinite(number) else None
+        if meant is not None:
+            written = self.field.number(meant)
+            rational = self.field.number(meant._replace(is_root=False))
+            again = rational if meant.is_root else rational * rational % self.moduli
+            if np.array_equal(again, square):
+                return np.asarray(written)
+        return modular.root_hash(np.maximum(square, 0), ROOT_KEY, self.moduli)
+
+    def root_of_rational(self, square: Fraction) -> Array:
+        """Return the residues of a positive rational's root: the product of those of its primes.
+
+        A constant cannot be drawn again until it is a square. The root of a prime that is none is an
+        unknown number, and which of two roots a prime has does not matter, for no algebra tells.
+        """
+        above, below = (self._root_of(part) for part in (square.numerator, square.denominator))
+        return np.asarray(above * modular.inverse(below, self.moduli) % self.moduli)
+
+    def _root_of(self, number: int) -> Array:
+        product: Array = np.ones_like(self.moduli)
+        divisor = 2
+        while number > 1:
+            while number % divisor**2 == 0:
+                product, number = product * divisor % self.moduli, number // divisor**2
+            if number % divisor == 0:
+                product = product * self._root_of_prime(divisor) % self.moduli
+                number //= divisor
+            divisor += 1
+        return product
+
+    def _root_of_prime(self, prime: int) -> Array:
+        known = self._roots_of_primes.get(prime)
+        if known is None:
+            number = np.full_like(self.primes, prime)
+            root = modular.power(number, (self.primes + 1) // 4, self.primes)
+            unknown = np.maximum(modular.hashed(np.array(prime), ROOT_KEY, self.moduli), 1)
+            known = unknown.copy()
+            known[: root.size] = np.where(
+                root * root % self.primes == prime, root, self._halves(unknown)[0]
+            )
+            self._roots_of_primes[prime] = known
+        return known
 
     def _cbrt(self, x: Residue) -> Residue:
         # 3 divides neither P - 1 nor Q - 1, so every residue has one cube root.
-        residue, exponent = (
-            modular.power(np.maximum(part, 0), pow(3, -1, m - 1), m)
-            for part, m in ((x.residue, P), (x.exponent, Q))
-        )
+        third = np.array([pow(3, -1, modulus - 1) for modulus in self.moduli.tolist()])
+        lanes = modular.power(np.maximum(x.lanes, 0), third, self.moduli)
         degree = of_product(x.degree, of_product(x.degree, x.degree))
-        return residue_of(residue, exponent, np.cbrt(x.companion), degree, self.field.gaps(x))
+        return self._value(lanes, np.cbrt(x.companion), degree, x)
 
     def _exp(self, x: Residue) -> Residue:
         if self.field.uninterpreted:
             return self._unknown("exp", x, np.exp, modular.exponential_hash)
         size = x.companion.size
-        self.field.draw.count("exp", size, x.degree.larger, by_both=False)
-        residue = modular.root_power(self.field.draw.roots, x.exponent)
-        exponent = modular.exponential_hash(x.exponent, self.field.draw.key("exp"), Q)
+        self.draws.met("exp", size, x.degree.larger, by_both=False)
+        _, exponent = self._halves(np.maximum(x.lanes, 0))
+        residue = modular.root_power(self.draws.roots, exponent, self.primes)
+        _, key = self._halves(self.draws.key("exp"))
+        unknown = modular.exponential_hash(exponent, key, self.orders)
         degree = degree_of_each(1, 1, size)
         if x.factor is not None:
-            residue, degree = residue * x.factor % P, of_product(degree, x.factor_degree)
-        return residue_of(residue, exponent, np.exp(x.companion), degree, self.field.gaps(x))
+            residue = residue * x.factor % self.primes
+            degree = of_product(degree, x.factor_degree)
+        lanes = np.concatenate([residue, unknown], -1)
+        return self._value(lanes, np.exp(x.companion), degree, x)
 
     def _masked_exp(self, x: Residue, masked: Array | None) -> Residue:
         """The exp that a program writes: where it underflows it is the 0 that a mask means by it."""
         result = self._exp(x)
         if masked is None:
             return result
-        return result._replace(
-            residue=np.where(masked, 0, result.residue),
-            exponent=np.where(masked, 0, result.exponent),
-        )
+        return result._replace(lanes=np.where(masked[..., None], 0, result.lanes))
 
     def _log(self, x: Residue) -> Residue:
         """An unknown with log(1/z) = -log(z), of which exp(log(z)) = z is known beside."""
         if np.any(x.companion == 0):
             self.field.has_gaps = True
-            x = x._replace(residue=np.where(x.companion == 0, -1, x.residue))
+            lanes = np.where((x.companion == 0)[..., None], NO_RESIDUE, x.lanes)
+            x = x._replace(lanes=lanes)
         result = self._unknown("log", x, np.log, modular.logarithmic_hash)
         if self.field.uninterpreted:
             return result
-        own = modular.root_power(self.field.draw.roots, -result.exponent % Q)
-        factor = np.maximum(x.residue, 1) * own % P
-        degree = of_product(x.degree, degree_of_each(1, 1, factor.size))
-        return result._replace(factor=factor, factor_degree=degree)
+        residue, _ = self._halves(np.maximum(x.lanes, 1))
+        _, exponent = self._halves(np.maximum(result.lanes, 0))
+        own = modular.root_power(self.draws.roots, -exponent % self.orders, self.primes)
+        degree = of_product(x.degree, degree_of_each(1, 1, x.companion.size))
+        return result._replace(factor=residue * own % self.primes, factor_degree=degree)
 
     def _logistic(self, x: Residue) -> Residue:
         below = self.field.add(self.one, self._exp(self.field.negate(x)))
@@ -232,9 +278,9 @@ class FieldFunctions:
             raise Abstention("powers of different exponents in one array have no finite-field form")
         n = int(whole.reshape(-1)[0])
         rest = self.field.subtract(y, self.field.constant(whole))
-        if np.all(rest.residue == 0):
+        if np.all(rest.lanes == 0):
             fraction = self.one
-        elif np.all(rest.residue == pow(2, -1, P)):
+        elif np.all(rest.lanes == (self.moduli + 1) // 2):
             fraction = self._sqrt(x)
         else:
             fraction = self._of_two("pow", x, rest, lambda a, b: np.power(np.abs(a), b))
@@ -242,18 +288,5 @@ class FieldFunctions:
         for _ in range(abs(n)):
             result = self.field.multiply(result, base)
         companion = np.power(x.companion, y.companion)
-        residue, exponent = (
-            np.broadcast_to(part, companion.shape) for part in (result.residue, result.exponent)
-        )
-        return residue_of(residue, exponent, companion, result.degree, self.field.gaps(x, y))
-
-
-def root_of_constant(residue: int, modulus: int) -> int:
-    """Return the square root of a residue, or an unknown r with r(1/z) = 1/r(z) if it has none.
-
-    A constant cannot be drawn again until it is a square; what holds for an unknown holds for it.
-    Modulo Q every root is unknown.
-    """
-    if modulus == P and pow(max(residue, 0), Q, P) <= 1:
-        return pow(max(residue, 0), (P + 1) // 4, P)
-    return int(modular.root_hash(np.array(max(residue, 0)), ROOT_KEY, modulus))
+        lanes = np.broadcast_to(result.lanes, (*companion.shape, self.moduli.size))
+        return self._value(np.ascontiguousarray(lanes), companion, result.degree, x, y)

@@ -1,13 +1,15 @@
 """Residues for exact answers: two rational functions agree at random residues or differ for good.
 
-A value has a residue modulo P; one modulo Q = (P - 1)/2, of the same function at other random
-inputs; and a float64 companion, which decides every comparison. exp is a homomorphism: exp(x) modulo
-P is a random Q-th root of unity to the power x modulo Q (Wu et al., Mirage, OSDI 2025; "Identity
-Testing for Circuits with Exponentiation Gates", ITCS 2026). Modulo Q it is a function of which only
-exp(-z) = 1/exp(z) is known, so that exp of exp is no homomorphism of what is inside. Functions
-without algebra are keyed hashes of their argument. An *uninterpreted* field takes exp, tanh and
-logistic for such functions too: what holds there holds of every function with their derivative
-relation, and is much cheaper to be sure of.
+A value has a residue modulo a prime P; one modulo Q = (P - 1)/2, of the same function at other random
+inputs; and a float64 companion, which decides every comparison. All draws of a proof, each with a prime
+of its own, are evaluated at once: they are the last axis of the residues, beside one companion.
+
+exp is a homomorphism: exp(x) modulo P is a random Q-th root of unity to the power x modulo Q (Wu et
+al., Mirage, OSDI 2025; "Identity Testing for Circuits with Exponentiation Gates", ITCS 2026). Modulo Q
+it is a function of which only exp(-z) = 1/exp(z) is known, so that exp of exp is no homomorphism of
+what is inside. Functions without algebra are keyed hashes of their argument. An *uninterpreted* field
+takes exp, tanh and logistic for such functions too: what holds there holds of every function with their
+derivative relation, and is much cheaper to be sure of.
 
 Beside them runs a bound on the degree of numerator and denominator, for the probability that two
 different functions agree.
@@ -25,50 +27,66 @@ from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.cells import EXPONENTIALS, vanishing
-from gradcheck.programs.arithmetics.field_functions import FieldFunctions, root_of_constant
+from gradcheck.programs.arithmetics.field_functions import FieldFunctions
 from gradcheck.programs.arithmetics.floating import FLOAT64
-from gradcheck.programs.arithmetics.modular import P, Q
-from gradcheck.programs.arithmetics.rationals import meant_by
+from gradcheck.programs.arithmetics.rationals import Meant, meant_by
 from gradcheck.programs.arithmetics.residues import (
     CONSTANT,
     NO_RESIDUE,
     VARIABLE,
     Degree,
-    Draw,
-    Redraw,
+    Draws,
     Residue,
     moved,
     of_inverse,
     of_product,
     of_sum,
     of_two,
-    residue_of,
+    tightened,
 )
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.unknown_functions import UNKNOWN, sample
 
-__all__ = ["FiniteField", "Redraw", "Residue"]
+__all__ = ["FiniteField", "Residue"]
 
 Array = np.ndarray[Any, Any]
 
 
 class FiniteField(Arithmetic):
-    """Residues modulo P and Q with float64 companions.
-
-    Call `redraw` before the first evaluation and for every further draw.
+    """Residues of some draws with float64 companions.
 
     Args:
+        draws: how many there are.
+        rng: draws primes, residues and unknown functions.
         uninterpreted: whether exp, tanh and logistic are functions without algebra.
+        one_prime: whether all draws have the same prime, not each its own.
+
+    Attributes:
+        draws: the `Draws`, which say of each draw whether it will do.
+        recognised: float constants that were met, and the rationals that they were read as.
+        has_gaps: whether any value may lack residues.
     """
 
     name = "finite-field"
 
-    def __init__(self, uninterpreted: bool = False) -> None:
+    def __init__(
+        self,
+        draws: int,
+        rng: np.random.Generator,
+        *,
+        uninterpreted: bool = False,
+        one_prime: bool = False,
+    ) -> None:
         super().__init__()
         self.uninterpreted = uninterpreted
         self.recognised: dict[float, str] = {}
         self.has_gaps = False
-        self.draw = Draw([], np.random.default_rng(0))
+        self.rng = rng
+        self.draws = Draws(draws, rng, one_prime)
+        self.moduli = self.draws.moduli
+        self._entry = np.dtype((np.void, 8 * self.moduli.size))
+        self._factor_entry = np.dtype((np.void, 8 * draws))
+        self._known_constants: dict[Any, Array] = {}
         ring: dict[str, Callable[..., Residue]] = {
             "add": self.add,
             "add_any": self.add,
@@ -80,42 +98,47 @@ class FiniteField(Arithmetic):
         self.functions = FieldFunctions(self)
         self.elementwise = ring | self.functions.table()
 
-    def redraw(self, rng: np.random.Generator) -> None:
-        """Choose exp's root of unity and the unknown functions anew."""
-        root = pow(int(rng.integers(2, P - 1)), 2, P)
-        self.draw = Draw([] if self.uninterpreted else modular.powers_of(root), rng)
-
-    def variable(self, array: Array, rng: np.random.Generator) -> Residue:
+    def variable(self, array: Array) -> Residue:
         """Return an input: random residues beside the companion `array`."""
-        shape = np.shape(array)
-        return Residue(
-            rng.integers(0, P, shape), rng.integers(0, Q, shape), np.asarray(array, float), VARIABLE
-        )
+        lanes = self.rng.integers(0, self.moduli, (*np.shape(array), self.moduli.size))
+        return Residue(lanes, np.asarray(array, float), VARIABLE)
 
     def constant(self, array: Array) -> Residue:
         if np.iscomplexobj(array):
             raise Abstention(f"a complex constant has no {self.name} arithmetic")
         companion = np.asarray(array).astype(np.float64)
         if np.all(companion == np.rint(companion)) and np.all(np.abs(companion) < 2**53):
-            whole = companion.astype(np.int64)
-            return Residue(whole % P, whole % Q, companion, CONSTANT)
-        pairs = [self._rational(entry) for entry in np.asarray(array).reshape(-1)]
-        residue, exponent = (np.array(part, np.int64) for part in zip(*pairs, strict=True))
-        shape = companion.shape
-        return Residue(residue.reshape(shape), exponent.reshape(shape), companion, CONSTANT)
+            lanes = companion.astype(np.int64)[..., None] % self.moduli
+        else:
+            entries = [self._written(entry) for entry in np.asarray(array).reshape(-1)]
+            lanes = np.reshape(entries, (*companion.shape, self.moduli.size))
+        return Residue(lanes, companion, CONSTANT)
 
-    def _rational(self, entry: Any) -> tuple[int, int]:
+    def _written(self, entry: Any) -> Array:
+        """Return the residues of a constant that the program writes."""
+        known = self._known_constants.get((entry.dtype, entry))
+        if known is None:
+            self._known_constants[entry.dtype, entry] = known = self._read(entry)
+        return known
+
+    def _read(self, entry: Any) -> Array:
         if not np.isfinite(entry):
             self.has_gaps = True
-            return NO_RESIDUE, 0
+            return np.full(self.moduli.size, NO_RESIDUE)
         meant = meant_by(entry)
         if meant.rational.denominator != 1 or meant.is_root:
             self.recognised[float(entry)] = str(meant)
-        above, below = meant.rational.numerator, meant.rational.denominator
-        residue, exponent = above * pow(below, -1, P) % P, above * pow(below, -1, Q) % Q
+        return self.number(meant)
+
+    def number(self, meant: Meant) -> Array:
+        """Return the residues of a rational number, or of its square root."""
         if meant.is_root:
-            return root_of_constant(residue, P), root_of_constant(exponent, Q)
-        return residue, exponent
+            return self.functions.root_of_rational(meant.rational)
+        above, below = (
+            np.array([part % modulus for modulus in self.moduli.tolist()])
+            for part in (meant.rational.numerator, meant.rational.denominator)
+        )
+        return np.asarray(above * modular.inverse(below, self.moduli) % self.moduli)
 
     def companion(self, value: Any) -> Array:
         return value.companion if isinstance(value, Residue) else value
@@ -124,78 +147,83 @@ class FiniteField(Arithmetic):
         def lifted(*operands: Any) -> Any:
             values = [o for o in operands if isinstance(o, Residue)]
             degree = moved([v.degree for v in values])
-            parts = [
-                function(*(o[k] if isinstance(o, Residue) else o for o in operands))
-                for k in range(3)
-            ]
-            if isinstance(parts[0], list):
-                plain = discrete or (False,) * len(parts[0])
+            lanes = function(*(_packed(o, self._entry) for o in operands))
+            companion = function(*(o.companion if isinstance(o, Residue) else o for o in operands))
+            if isinstance(lanes, list):
+                plain = discrete or (False,) * len(lanes)
                 return [
-                    column[0]
-                    if is_plain
-                    else residue_of(column[0], column[1], column[2], degree, None)
-                    for column, is_plain in zip(zip(*parts, strict=True), plain, strict=True)
+                    part if is_plain else self._value(_unpacked(part), number, degree)
+                    for part, number, is_plain in zip(lanes, companion, plain, strict=True)
                 ]
-            result = residue_of(parts[0], parts[1], parts[2], degree, None)
+            result = self._value(_unpacked(lanes), companion, degree)
             if all(v.factor is None for v in values):
                 return result
-            factor = function(*(_factor(o) if isinstance(o, Residue) else o for o in operands))
+            factors = (
+                _packed_lanes(self.factor(o), self._factor_entry) if isinstance(o, Residue) else o
+                for o in operands
+            )
             # A 0 was filled in by the function, for the number 0, whose exp is 1.
             return result._replace(
-                factor=np.where(factor == 0, 1, factor),
+                factor=np.maximum(_unpacked(function(*factors)), 1),
                 factor_degree=moved([v.factor_degree for v in values]),
             )
 
         return lifted
 
+    def _value(
+        self, lanes: Array, companion: Any, degree: Degree, gaps: Array | None = None
+    ) -> Residue:
+        """Put a value together; where `gaps` say so it has no residue."""
+        if gaps is not None:
+            lanes = np.where(gaps[..., None], NO_RESIDUE, lanes)
+        companion = np.asarray(companion)
+        return Residue(lanes, companion, tightened(degree, companion.size))
+
     def sum(self, x: Residue, axes: tuple[int, ...]) -> Residue:
         count = prod(x.companion.shape[axis] for axis in axes)
-        residue = np.asarray(np.add.reduce(x.residue, axis=axes)) % P
-        exponent = np.add.reduce(x.exponent, axis=axes) % Q
+        lanes = np.add.reduce(x.lanes, axis=axes) % self.moduli
         companion = np.add.reduce(x.companion, axis=axes)
-        gaps = np.any(x.residue < 0, axis=axes) if self.has_gaps else None
-        return residue_of(residue, exponent, companion, of_sum(x.degree, count), gaps)
+        gaps = np.any(_gaps(x), axis=axes) if self.has_gaps else None
+        return self._value(lanes, companion, of_sum(x.degree, count), gaps)
 
     def cumsum(self, x: Residue, axis: int) -> Residue:
         count = np.shape(x.companion)[axis]
-        residue = np.cumsum(x.residue, axis) % P
-        exponent = np.cumsum(x.exponent, axis) % Q
-        gaps = np.logical_or.accumulate(x.residue < 0, axis) if self.has_gaps else None
+        lanes = np.cumsum(x.lanes, axis) % self.moduli
+        gaps = np.logical_or.accumulate(_gaps(x), axis) if self.has_gaps else None
         companion = np.cumsum(x.companion, axis)
-        return residue_of(residue, exponent, companion, of_sum(x.degree, count), gaps)
+        return self._value(lanes, companion, of_sum(x.degree, count), gaps)
 
     def matmul(self, a: Residue, b: Residue) -> Residue:
-        residue = modular.matmul(a.residue, b.residue, P)
-        exponent = modular.matmul(a.exponent, b.exponent, Q)
+        first, second = (np.moveaxis(x.lanes, -1, 0) for x in (a, b))
+        moduli = self.moduli.reshape(-1, *(1,) * (a.lanes.ndim - 1))
+        product = modular.matmul(first, second, moduli)
+        lanes = np.ascontiguousarray(np.moveaxis(product, 0, -1))
         gaps = None
         if self.has_gaps:
-            gaps = np.any(a.residue < 0, -1)[..., None] | np.any(b.residue < 0, -2)[..., None, :]
+            gaps = np.any(_gaps(a), -1)[..., None] | np.any(_gaps(b), -2)[..., None, :]
         count = np.shape(a.companion)[-1]
         degree = of_sum(of_product(a.degree, b.degree), count)
-        return residue_of(residue, exponent, np.matmul(a.companion, b.companion), degree, gaps)
+        return self._value(lanes, np.matmul(a.companion, b.companion), degree, gaps)
 
     def scatter_add(
         self, operand: Residue, places: Array, inside: Array | None, updates: Residue
     ) -> Residue:
+        kept = slice(None) if inside is None else inside
+
         def scattered(into: Array, added: Array) -> Array:
-            out, flat = np.array(into, order="C"), added.reshape(-1)
-            where = places if inside is None else places[inside]
-            np.add.at(out.reshape(-1), where, flat if inside is None else flat[inside])
+            shape = into.shape[operand.companion.ndim :]
+            out = np.array(into, order="C")
+            np.add.at(out.reshape(-1, *shape), places[kept], added.reshape(-1, *shape)[kept])
             return out
 
-        exponent = scattered(operand.exponent, updates.exponent) % Q
         gaps = None
         if self.has_gaps:
-            gaps = scattered((operand.residue < 0) + 0, (updates.residue < 0) + 0) > 0
+            gaps = scattered(_gaps(operand) + 0, _gaps(updates) + 0) > 0
         most = int(np.max(np.bincount(places), initial=0))
         degree = of_sum(moved([operand.degree, updates.degree]), most + 1)
-        return residue_of(
-            scattered(operand.residue, updates.residue) % P,
-            exponent,
-            scattered(operand.companion, updates.companion),
-            degree,
-            gaps,
-        )
+        lanes = scattered(operand.lanes, updates.lanes) % self.moduli
+        companion = scattered(operand.companion, updates.companion)
+        return self._value(lanes, companion, degree, gaps)
 
     def special(self, operation: Operation) -> Any:
         if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
@@ -214,26 +242,26 @@ class FiniteField(Arithmetic):
         """Return where an operand has no residue, or None if nothing ever lacks one."""
         if not self.has_gaps:
             return None
-        gaps: Any = operands[0].residue < 0
+        gaps: Any = _gaps(operands[0])
         for operand in operands[1:]:
-            gaps = gaps | (operand.residue < 0)
+            gaps = gaps | _gaps(operand)
         return gaps
 
     def _combine(self, a: Residue, b: Residue, ufunc: Any, degree: Degree) -> Residue:
-        return residue_of(
-            ufunc(a.residue, b.residue) % P,
-            ufunc(a.exponent, b.exponent) % Q,
-            ufunc(a.companion, b.companion),
-            degree,
-            self.gaps(a, b),
-        )
+        lanes = ufunc(a.lanes, b.lanes) % self.moduli
+        return self._value(lanes, ufunc(a.companion, b.companion), degree, self.gaps(a, b))
+
+    def factor(self, value: Residue) -> Array:
+        """Return the factor of a value: ones where it has none."""
+        count = self.draws.count
+        return np.ones_like(value.lanes[..., :count]) if value.factor is None else value.factor
 
     def add(self, a: Residue, b: Residue) -> Residue:
         total = self._combine(a, b, np.add, of_two(a.degree, b.degree))
         if a.factor is None and b.factor is None:
             return total
         return total._replace(
-            factor=_factor(a) * _factor(b) % P,
+            factor=self.factor(a) * self.factor(b) % self.draws.primes,
             factor_degree=of_product(a.factor_degree, b.factor_degree),
         )
 
@@ -246,38 +274,45 @@ class FiniteField(Arithmetic):
         return self._combine(a, b, np.multiply, of_product(a.degree, b.degree))
 
     def negate(self, a: Residue) -> Residue:
-        gaps = self.gaps(a)
-        negative = residue_of(-a.residue % P, -a.exponent % Q, -a.companion, a.degree, gaps)
+        negative = self._value(-a.lanes % self.moduli, -a.companion, a.degree, self.gaps(a))
         if a.factor is None:
             return negative
-        turned = of_inverse(a.factor_degree, a.factor.size)
-        return negative._replace(factor=modular.inverse(a.factor, P), factor_degree=turned)
+        turned = of_inverse(a.factor_degree, a.companion.size)
+        factor = modular.inverse(a.factor, self.draws.primes)
+        return negative._replace(factor=factor, factor_degree=turned)
 
     def divide(self, a: Residue, b: Residue) -> Residue:
         return self.multiply(a, self.inverse(b))
 
     def inverse(self, b: Residue) -> Residue:
-        residue, exponent = b.residue, b.exponent
-        by_zero = (residue == 0) & (b.companion == 0)
-        if np.any(by_zero):
-            # A branch that is not taken may divide by 0; what it gives must not be used.
-            self.has_gaps = True
-            residue = np.where(by_zero, NO_RESIDUE, residue)
-            exponent = np.where(by_zero, 1, exponent)
-        gaps = None
-        if self.has_gaps:
-            gaps = residue < 0
-            residue, exponent = np.where(gaps, 1, residue), np.where(gaps, 1, exponent)
-        if np.any(residue == 0) or np.any(exponent == 0):
-            raise Redraw("a divisor is 0 at these residues")
-        return residue_of(
-            modular.inverse(residue, P),
-            modular.inverse(exponent, Q),
-            1 / b.companion,
-            of_inverse(b.degree, b.companion.size),
-            gaps,
-        )
+        lanes, count = b.lanes, self.draws.count
+        zeros = lanes == 0
+        if zeros.any():
+            by_zero = np.all(zeros[..., :count] | ~self.draws.alive, -1) & (b.companion == 0)
+            if by_zero.any():
+                # A branch that is not taken may divide by 0; what it gives must not be used.
+                self.has_gaps = True
+                lanes = np.where(by_zero[..., None], NO_RESIDUE, lanes)
+                zeros &= ~by_zero[..., None]
+            self.draws.end_where(zeros)
+        gaps = lanes[..., 0] < 0 if self.has_gaps else None
+        inverses = modular.inverse(np.maximum(lanes, 1), self.moduli)
+        degree = of_inverse(b.degree, b.companion.size)
+        return self._value(inverses, 1 / b.companion, degree, gaps)
 
 
-def _factor(value: Residue) -> Array:
-    return np.ones_like(value.residue) if value.factor is None else value.factor
+def _gaps(value: Residue) -> Array:
+    return np.asarray(value.lanes[..., 0] < 0)
+
+
+def _packed(operand: Any, entry: np.dtype[Any]) -> Any:
+    return _packed_lanes(operand.lanes, entry) if isinstance(operand, Residue) else operand
+
+
+def _packed_lanes(lanes: Array, entry: np.dtype[Any]) -> Array:
+    """View the residues of each entry as one opaque number, that moves as the entry does."""
+    return np.asarray(lanes.view(entry)[..., 0])
+
+
+def _unpacked(packed: Any) -> Array:
+    return np.asarray(np.asarray(packed)[..., None].view(np.int64))

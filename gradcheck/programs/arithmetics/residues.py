@@ -1,23 +1,22 @@
-"""Values of the finite field: residues, companions, degrees, and the draw that they belong to."""
+"""Values of the finite field: residues of all draws at once, companions, degrees; and those draws."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.programs.arithmetics.modular import P, Q, power
+from gradcheck.errors import Abstention
+from gradcheck.programs.arithmetics.modular import SMALLEST_Q, power, powers_of, safe_primes
 
 __all__ = [
     "CONSTANT",
     "NO_RESIDUE",
     "VARIABLE",
     "Degree",
-    "Draw",
-    "Redraw",
+    "Draws",
     "Residue",
     "degree_of_each",
     "moved",
@@ -25,7 +24,6 @@ __all__ = [
     "of_product",
     "of_sum",
     "of_two",
-    "residue_of",
     "tightened",
 ]
 
@@ -34,17 +32,8 @@ Array = np.ndarray[Any, Any]
 NO_RESIDUE = -1
 """What stands for an infinity, or for a quotient by 0 that a branch will drop: no residue at all."""
 
-
-class Redraw(Exception):
-    """These residues will not do: a divisor is 0, or a radicand is no square.
-
-    Attributes:
-        radicand: the number of the radicand that is no square, in the order of `Draw.radicands`.
-    """
-
-    def __init__(self, reason: str, radicand: int | None = None) -> None:
-        super().__init__(reason)
-        self.radicand = radicand
+MOST_RADICANDS = 6
+"""Different square roots: half of all residues are squares, so that of 2^6 draws one has all roots."""
 
 
 class Degree(NamedTuple):
@@ -79,84 +68,107 @@ class Residue(NamedTuple):
     """An array of rational functions at random inputs.
 
     Attributes:
-        residue: modulo P, int64; NO_RESIDUE for what has none.
-        exponent: modulo Q at inputs of its own, int64.
+        lanes: int64 of shape (*shape, 2 draws): the residues modulo each draw's prime P, and then those
+            modulo each Q at inputs of their own; NO_RESIDUE for what has none.
         companion: the number in float64.
         degree: of all entries, modulo either prime.
         factor: exp of the value is root^exponent times this residue modulo P; None for 1.
         factor_degree: of the factor.
     """
 
-    residue: Array
-    exponent: Array
+    lanes: Array
     companion: Array
     degree: Degree
     factor: Array | None = None
     factor_degree: Degree = CONSTANT
 
 
-@dataclass
-class Draw:
-    """One choice of random functions, and what the evaluations under it met.
+class Draws:
+    """Random primes and functions, and what evaluations under them met.
 
     Attributes:
-        radicands: the different residues whose square root was taken, numbered in that order.
-        applied: how many entries each function without algebra, or exp, was applied to.
-        highest: the largest degree of its arguments.
+        count: how many draws there are.
+        moduli: one for each lane: the primes P, then Q = (P - 1)/2 of each.
+        roots: tables of powers of one root of unity of order Q modulo each P.
+        alive: which draws will do: a divisor that is 0, or a radicand that is no square, ends one.
+        radicands: the different arrays of residues whose square root was taken, one number for each draw.
+        free: the numbers of the radicands that, modulo one prime, are squares in some draws in which all
+            earlier ones are, and none in others. Not 11x², which is one wherever 11 is.
+        names: the functions without algebra that were met, with their keys.
         coincidence: the probability that such a function met two different arguments of one residue.
     """
 
-    roots: list[Array]
-    keys: np.random.Generator
-    names: dict[str, int] = field(default_factory=dict)
-    radicands: dict[int, int] = field(default_factory=dict)
-    applied: Counter[str] = field(default_factory=Counter)
-    highest: Counter[str] = field(default_factory=Counter)
-    coincidence: float = 0.0
+    def __init__(self, count: int, rng: np.random.Generator, one_prime: bool = False) -> None:
+        self.count = count
+        self.one_prime = one_prime
+        primes = rng.choice(safe_primes(), 1 if one_prime else count, replace=False)
+        self.primes = np.resize(primes, count)
+        self.moduli = np.concatenate([self.primes, (self.primes - 1) // 2])
+        roots = rng.integers(2, self.primes - 1)
+        self.roots = powers_of(roots * roots % self.primes, self.primes)
+        self.alive = np.ones(count, bool)
+        self.radicands: list[Array] = []
+        self.free: set[int] = set()
+        self.names: dict[str, Array] = {}
+        self.coincidence = 0.0
+        self._rng = rng
+        self._applied = Counter[str]()
+        self._highest = Counter[str]()
 
-    def key(self, name: str) -> int:
-        """Return the key of the function `name`, the same for both programs of a draw."""
+    def key(self, name: str) -> Array:
+        """Return the keys, one for each lane, of the function `name`: the same for both programs."""
         if name not in self.names:
-            self.names[name] = int(self.keys.integers(2**62))
+            self.names[name] = np.tile(self._rng.integers(2**62, size=self.count), 2)
         return self.names[name]
 
-    def require_squares(self, residue: Array) -> None:
-        """Number the entries as radicands, as far as they are new.
+    def root(self, residues: Array) -> Array:
+        """Return of the two roots of each residue modulo P the one that is a square itself.
+
+        Where a residue is no square its draw ends.
 
         Raises:
-            Redraw: one is no square.
+            Abstention: there are more different square roots than there will ever be draws for.
         """
-        squares = power(residue, Q, P) <= 1
-        for entry, is_square in zip(residue.reshape(-1), squares.reshape(-1), strict=True):
-            number = self.radicands.get(int(entry), len(self.radicands))
-            if not is_square:
-                raise Redraw("a radicand is no square at these residues", number)
-            if entry > 1:
-                self.radicands[int(entry)] = number
+        roots = power(residues, (self.primes + 1) // 4, self.primes)  # P is 3 modulo 4
+        squares = roots * roots % self.primes == residues
+        for residue, is_square in zip(
+            residues.reshape(-1, self.count), squares.reshape(-1, self.count), strict=True
+        ):
+            if np.any(residue[self.alive] > 1):
+                self._meet(residue, is_square)
+        return roots
 
-    def count(self, name: str, size: int, degree: int, by_both: bool) -> None:
+    def _meet(self, residue: Array, is_square: Array) -> None:
+        """Number a radicand as far as it is new, and end the draws in which it is no square."""
+        if any(np.array_equal(residue[self.alive], known[self.alive]) for known in self.radicands):
+            return
+        if len(self.radicands) >= MOST_RADICANDS:
+            raise Abstention(
+                f"more than {MOST_RADICANDS} different square roots are beyond the finite field; "
+                "smaller sizes have fewer"
+            )
+        if self.one_prime and len({*is_square[self.alive].tolist()}) == 2:
+            self.free.add(len(self.radicands))
+        self.radicands.append(residue)
+        self.alive &= is_square
+
+    def end_where(self, zeros: Array) -> None:
+        """End the draws in which a lane of (..., lanes) is 0 that should not be."""
+        lanes = np.any(zeros.reshape(-1, 2 * self.count), axis=0)
+        self.alive &= ~(lanes[: self.count] | lanes[self.count :])
+
+    def met(self, name: str, size: int, degree: int, by_both: bool) -> None:
         """Count `size` arguments of a degree, told apart by one residue or by both.
 
         Two arguments a/b and c/d coincide, or mirror each other, where a polynomial of the sum of
         their degrees vanishes, or of twice that for a product with itself; one is 0 where its own does.
         """
-        self.highest[name] = max(self.highest[name], degree)
-        alike = 2 * (degree + self.highest[name]) / Q
-        pairs = size * (self.applied[name] + size)
-        zeros = size * max(degree, 1) / Q
+        self._highest[name] = max(self._highest[name], degree)
+        alike = 2 * (degree + self._highest[name]) / SMALLEST_Q
+        pairs = size * (self._applied[name] + size)
+        zeros = size * max(degree, 1) / SMALLEST_Q
         self.coincidence += pairs * alike**2 + zeros if by_both else pairs * alike
-        self.applied[name] += size
-
-
-def residue_of(
-    residue: Array, exponent: Array, companion: Array, degree: Degree, gaps: Array | None
-) -> Residue:
-    """Put a value together; where `gaps` say so it has no residue."""
-    if gaps is not None:
-        residue = np.where(gaps, NO_RESIDUE, residue)
-    companion = np.asarray(companion)
-    degree = tightened(degree, companion.size)
-    return Residue(np.asarray(residue), np.asarray(exponent), companion, degree)
+        self._applied[name] += size
 
 
 def tightened(degree: Degree, size: int) -> Degree:

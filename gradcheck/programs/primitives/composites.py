@@ -151,7 +151,7 @@ def _conv_general_dilated(operation: Operation, arithmetic: Any) -> Function:
             x = x.reshape(batch_groups, images, *x.shape[1:])
         else:
             x = x.reshape(images, feature_groups, -1, *x.shape[2:]).swapaxes(0, 1)
-        seen = windows.view(np.ascontiguousarray(x), 0)
+        seen = windows.view(np.ascontiguousarray(x), np.zeros((), x.dtype))
         return seen.transpose(0, 1, *positions, 2, *entries).reshape(groups, -1, inner)
 
     def kernel(k: Array) -> Array:
@@ -170,7 +170,7 @@ def _conv_general_dilated(operation: Operation, arithmetic: Any) -> Function:
 def _reduce_window_sum(operation: Operation, arithmetic: Any) -> Function:
     windows = windows_of(operation)
     axes = tuple(range(len(windows.sizes), 2 * len(windows.sizes)))
-    view = arithmetic.lift(lambda x: windows.view(np.ascontiguousarray(x), 0))
+    view = arithmetic.lift(lambda x: windows.view(np.ascontiguousarray(x), np.zeros((), x.dtype)))
     return lambda x: arithmetic.sum(view(x), axes=axes)
 
 

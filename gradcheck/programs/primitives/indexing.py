@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.errors import Abstention
 from gradcheck.programs.operations import Operation
 
 __all__ = ["gather", "scatter_places"]
@@ -172,6 +173,8 @@ def _flat_starts(
 
 
 def _fill_value(fill: Any, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "V":
+        return _opaque_fill(fill, dtype)
     if fill is not None:
         return fill
     if dtype.kind == "b":
@@ -181,3 +184,11 @@ def _fill_value(fill: Any, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "u":
         return np.iinfo(dtype).max
     return np.nan
+
+
+def _opaque_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+    """Return what stands for 0, or for a number that has no residue: -1 in each of them."""
+    if fill is not None and np.isfinite(fill) and fill != 0:
+        raise Abstention(f"a gather that fills in {fill} has no finite-field arithmetic")
+    byte = 0 if fill is not None and fill == 0 else 0xFF
+    return np.full(dtype.itemsize, byte, np.uint8).view(dtype)[0]
