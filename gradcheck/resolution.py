@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPSILON", "NEGLIGIBLE", "ROUNDING_ALLOWANCE", "TINY", "Resolution", "natural_scale"]
+__all__ = [
+    "EPSILON",
+    "NEGLIGIBLE",
+    "ROUNDING_ALLOWANCE",
+    "TINY",
+    "Resolution",
+    "epsilon_of",
+    "natural_scale",
+    "tiny_of",
+]
 
 Array = NDArray[Any]
 
@@ -38,6 +47,37 @@ NEGLIGIBLE = 1e-6
 No finite resolution shows that a true zero is zero *relative to itself*. An entry smaller than this
 part of |output| / |input| must be resolved as finely as one of just this size.
 """
+
+
+def epsilon_of(dtype: Any) -> float:
+    """Return the spacing of a floating dtype at 1; that of float64 for numbers of any other kind.
+
+    >>> epsilon_of(np.float32) == 2.0**-23, epsilon_of(np.int64) == EPSILON
+    (True, True)
+    """
+    limits = _limits(np.dtype(dtype))
+    return EPSILON if limits is None else max(float(limits.eps), EPSILON)
+
+
+def tiny_of(dtype: Any) -> float:
+    """Return the smallest number that a floating dtype holds with all its digits; as `epsilon_of`.
+
+    >>> tiny_of(np.float16) == 2.0**-14
+    True
+    """
+    limits = _limits(np.dtype(dtype))
+    return TINY if limits is None else max(float(limits.tiny), TINY)
+
+
+def _limits(dtype: np.dtype[Any]) -> Any:
+    """Return what NumPy or ml_dtypes says of a floating dtype; None for numbers of any other kind."""
+    if dtype.kind in "fc":
+        return np.finfo(dtype)
+    if "float" in str(dtype):
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return None
 
 
 def natural_scale(value: Array, contraction: float) -> Array:

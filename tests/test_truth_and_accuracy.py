@@ -59,6 +59,25 @@ def test_a_third_by_product_is_right_and_another_number_is_wrong():
     assert_wrong(report_on(third, lambda dout, x: dout / 3 * (1 + 2e-13)))
 
 
+@pytest.mark.parametrize(("share", "expected"), [(1.0, "pass"), (1.001, "fail")])
+def test_constants_are_rounded_to_float32_beside_float32_arrays_each_by_itself(share, expected):
+    """3 * c and c are then not exactly three to one, which shows where terms cancel, as at -5."""
+    c, scale = 0.044715, 0.7978845608028654
+
+    def inner(x):
+        return np.tanh(scale * (x + c * x**3))
+
+    def backward(dout, x):
+        t = inner(x)
+        slope = 0.5 * x * (1 - t * t) * scale * (1 + 3 * c * share * x**2)
+        return dout * (0.5 * (1 + t) + slope)
+
+    rule = gradcheck.vjp(lambda x: 0.5 * x * (1 + inner(x)), backward, x="N", name="gelu")
+    x = np.array([-4.978341, -3.0090327, 0.7], np.float32)
+    report = gradcheck.verify_at(rule, (x,), checks=["gradient"])
+    assert report.verdict == expected, str(report)
+
+
 def by_a_detour(size, slope=1.0 / 3):
     return lambda dout, x: (dout * slope + size) - size
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.checks.check import Finding
-from gradcheck.oracles.precision import epsilon_of, tiny_of
-from gradcheck.resolution import ROUNDING_ALLOWANCE, natural_scale
+from gradcheck.resolution import ROUNDING_ALLOWANCE, epsilon_of, natural_scale, tiny_of
 from gradcheck.rules import Rule
 
 __all__ = ["Difference", "Gradients", "difference_finding", "differences", "plain"]

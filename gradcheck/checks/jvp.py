@@ -25,8 +25,7 @@ from gradcheck.checks.comparison import SPREAD_ALLOWANCE, Gradients
 from gradcheck.checks.linearity import HUGE, TINY
 from gradcheck.checks.running import Case, copied, forward_is_random, last_place_spread, like
 from gradcheck.errors import Abstention, BackwardError
-from gradcheck.oracles.precision import epsilon_of
-from gradcheck.resolution import ROUNDING_ALLOWANCE
+from gradcheck.resolution import ROUNDING_ALLOWANCE, epsilon_of
 from gradcheck.rules import Point, Rule
 
 __all__ = ["JvpCheck"]

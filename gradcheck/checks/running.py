@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gradcheck import trees
 from gradcheck.checks.comparison import Gradients
-from gradcheck.oracles.precision import epsilon_of
+from gradcheck.resolution import epsilon_of
 from gradcheck.rules import Point, Pullback, Rule, by_leaf
 
 __all__ = [

@@ -14,9 +14,9 @@ from gradcheck.errors import Abstention, RuleError
 from gradcheck.oracles.cancelled_kinks import WIDER, cancelled_gap
 from gradcheck.oracles.differences import Derivative, estimate_derivative
 from gradcheck.oracles.directions import step_scale
-from gradcheck.oracles.precision import coarsest_epsilon, epsilon_of, in_float64, is_low
+from gradcheck.oracles.precision import coarsest_epsilon, in_float64, is_low
 from gradcheck.oracles.refutation import Refutation
-from gradcheck.resolution import EPSILON
+from gradcheck.resolution import EPSILON, epsilon_of
 from gradcheck.rules import Claim, Rule, claim_at
 
 __all__ = ["Line", "typical_size"]

@@ -12,41 +12,10 @@ import numpy as np
 
 from gradcheck import trees
 from gradcheck.errors import Abstention, RuleError
-from gradcheck.resolution import EPSILON, TINY
+from gradcheck.resolution import EPSILON, TINY, epsilon_of, tiny_of
 from gradcheck.rules import Claim, Point, Rule, Variable, claim_at
 
-__all__ = ["coarsest_epsilon", "epsilon_of", "in_float64", "is_low", "largest_tiny", "tiny_of"]
-
-
-def epsilon_of(dtype: Any) -> float:
-    """Return the spacing of a floating dtype at 1; that of float64 for numbers of any other kind.
-
-    >>> epsilon_of(np.float32) == 2.0**-23, epsilon_of(np.int64) == EPSILON
-    (True, True)
-    """
-    limits = _limits(np.dtype(dtype))
-    return EPSILON if limits is None else max(float(limits.eps), EPSILON)
-
-
-def tiny_of(dtype: Any) -> float:
-    """Return the smallest number that a floating dtype holds with all its digits; as `epsilon_of`.
-
-    >>> tiny_of(np.float16) == 2.0**-14
-    True
-    """
-    limits = _limits(np.dtype(dtype))
-    return TINY if limits is None else max(float(limits.tiny), TINY)
-
-
-def _limits(dtype: np.dtype[Any]) -> Any:
-    """Return what NumPy or ml_dtypes says of a floating dtype; None for numbers of any other kind."""
-    if dtype.kind in "fc":
-        return np.finfo(dtype)
-    if "float" in str(dtype):
-        import ml_dtypes
-
-        return ml_dtypes.finfo(dtype)
-    return None
+__all__ = ["coarsest_epsilon", "in_float64", "is_low", "largest_tiny"]
 
 
 def largest_tiny(*values: Any) -> float:

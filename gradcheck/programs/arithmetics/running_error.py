@@ -17,6 +17,7 @@ from gradcheck.programs.arithmetics.base import Arithmetic
 from gradcheck.programs.arithmetics.floating import Floating
 from gradcheck.programs.arithmetics.propagation import DERIVATIVES, SPREADS
 from gradcheck.programs.operations import Operation
+from gradcheck.resolution import EPSILON, epsilon_of
 
 __all__ = ["RUNNING_ERROR", "UNIT_ROUNDOFF", "Bounded", "RunningError", "rounded"]
 
@@ -35,6 +36,13 @@ above the subnormal numbers that products of bounds do not become subnormal, whi
 FUNCTION_ROUNDINGS = 10.0
 """Roundings in one elementary function: NumPy's vector functions keep within 4 units in the last
 place, each at most two roundings, and sigmoid and reciprocal root have two operations more."""
+
+
+MEANT_BITS = 20
+"""Significant bits up to which a constant is taken for exact, and not for a rounded number."""
+
+LARGEST_EXACT_INTEGER = 2.0**53
+"""Whole numbers up to here are what the author wrote."""
 
 
 class Bounded(NamedTuple):
@@ -64,6 +72,9 @@ class RunningError(Arithmetic):
         unit: the largest relative error of one of its roundings.
     """
 
+    least_unit = 0.0
+    """The relative error of a constant of many bits at least; one of low precision has that of its type."""
+
     def __init__(self, base: Arithmetic, unit: float) -> None:
         super().__init__()
         self.base = base
@@ -72,7 +83,12 @@ class RunningError(Arithmetic):
         self.elementwise = self._elementwise()
 
     def constant(self, array: Array) -> Bounded:
-        return self.argument(array)
+        array = np.asarray(array)
+        unit = self.least_unit
+        if array.ndim == 0 and (epsilon := epsilon_of(array.dtype)) > EPSILON:
+            unit = max(unit, epsilon / 2)
+        size = np.abs(array).astype(np.float64)
+        return Bounded(self.base.constant(array), np.where(_meant(size), 0.0, size * unit * SLACK))
 
     def argument(self, array: Any) -> Bounded:
         return Bounded(self.base.constant(np.asarray(array)), np.zeros(np.shape(array)))
@@ -232,3 +248,11 @@ def _by_derivative(derivative: Callable[[Array], Array]) -> Callable[..., Array]
 
 RUNNING_ERROR = RunningError(Floating("float64"), UNIT_ROUNDOFF)
 """Float64 with a bound on its error."""
+
+
+def _meant(size: Array) -> Array:
+    """Mark the constants that are what their author wrote, and not the rounding of it."""
+    mantissa, _ = np.frexp(size)
+    scaled = mantissa * 2.0**MEANT_BITS
+    whole = (size == np.floor(size)) & (size <= LARGEST_EXACT_INTEGER)
+    return np.asarray((scaled == np.floor(scaled)) | whole | ~np.isfinite(size))
