@@ -85,4 +85,9 @@ def name_of(decision: Decision) -> str:
     where = f" at {decision.where}" if decision.where else ""
     outcome = np.asarray(decision.outcome)
     shown = outcome.astype(int) if outcome.dtype == bool else outcome
-    return f"{decision.kind}{where}: {np.array2string(shown, threshold=SHOWN_OUTCOMES)}"
+    entries = shown.tolist()
+    if shown.size > SHOWN_OUTCOMES:
+        flat, ends = shown.reshape(-1), SHOWN_OUTCOMES // 2
+        entries = [*flat[:ends].tolist(), "...", *flat[-ends:].tolist()]
+    listed = str(entries).replace(",", "").replace("'", "")
+    return f"{decision.kind}{where}: {listed}"

@@ -106,11 +106,14 @@ class FiniteField(Arithmetic):
     def constant(self, array: Array) -> Residue:
         if np.iscomplexobj(array):
             raise Abstention(f"a complex constant has no {self.name} arithmetic")
-        companion = np.asarray(array).astype(np.float64)
-        if np.all(companion == np.rint(companion)) and np.all(np.abs(companion) < 2**53):
+        array = np.asarray(array)
+        if array.ndim == 0:
+            return Residue(self._written(array[()]), array.astype(np.float64), CONSTANT)
+        companion = array.astype(np.float64)
+        if (companion == np.rint(companion)).all() and (np.abs(companion) < 2**53).all():
             lanes = companion.astype(np.int64)[..., None] % self.moduli
         else:
-            entries = [self._written(entry) for entry in np.asarray(array).reshape(-1)]
+            entries = [self._written(entry) for entry in array.reshape(-1)]
             lanes = np.reshape(entries, (*companion.shape, self.moduli.size))
         return Residue(lanes, companion, CONSTANT)
 
@@ -194,10 +197,11 @@ class FiniteField(Arithmetic):
         return self._value(lanes, companion, of_sum(x.degree, count), gaps)
 
     def matmul(self, a: Residue, b: Residue) -> Residue:
-        first, second = (np.moveaxis(x.lanes, -1, 0) for x in (a, b))
+        axes = range(a.lanes.ndim)
+        first, second = (x.lanes.transpose(axes[-1], *axes[:-1]) for x in (a, b))
         moduli = self.moduli.reshape(-1, *(1,) * (a.lanes.ndim - 1))
         product = modular.matmul(first, second, moduli)
-        lanes = np.ascontiguousarray(np.moveaxis(product, 0, -1))
+        lanes = np.ascontiguousarray(product.transpose(*axes[1:], 0))
         gaps = None
         if self.has_gaps:
             gaps = np.any(_gaps(a), -1)[..., None] | np.any(_gaps(b), -2)[..., None, :]

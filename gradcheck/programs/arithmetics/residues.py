@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,7 +90,6 @@ class Draws:
     Attributes:
         count: how many draws there are.
         moduli: one for each lane: the primes P, then Q = (P - 1)/2 of each.
-        roots: tables of powers of one root of unity of order Q modulo each P.
         alive: which draws will do: a divisor that is 0, or a radicand that is no square, ends one.
         radicands: the different arrays of residues whose square root was taken, one number for each draw.
         free: the numbers of the radicands that, modulo one prime, are squares in some draws in which all
@@ -104,8 +104,6 @@ class Draws:
         primes = rng.choice(safe_primes(), 1 if one_prime else count, replace=False)
         self.primes = np.resize(primes, count)
         self.moduli = np.concatenate([self.primes, (self.primes - 1) // 2])
-        roots = rng.integers(2, self.primes - 1)
-        self.roots = powers_of(roots * roots % self.primes, self.primes)
         self.alive = np.ones(count, bool)
         self.radicands: list[Array] = []
         self.free: set[int] = set()
@@ -114,6 +112,12 @@ class Draws:
         self._rng = rng
         self._applied = Counter[str]()
         self._highest = Counter[str]()
+
+    @cached_property
+    def roots(self) -> Array:
+        """Tables of powers of one root of unity of order Q modulo each P."""
+        roots = self._rng.integers(2, self.primes - 1)
+        return powers_of(roots * roots % self.primes, self.primes)
 
     def key(self, name: str) -> Array:
         """Return the keys, one for each lane, of the function `name`: the same for both programs."""
