@@ -74,6 +74,18 @@ def with_hair(layer, hair, point):
     return gradcheck.pair(forward, wrong, inputs=rule.inputs, name="layer")
 
 
+CERTIFIED = (
+    "affine", "bias", "relu", "leaky relu", "softmax", "softmax cross-entropy", "LSTM", "GRU", "attention",
+    "embedding", "convolution by loops", "convolution by im2col", "max pooling", "average pooling", "dropout",
+    "Huber loss", "batch norm", "layer norm", "RMS norm",
+)  # fmt: skip
+"""What must be certified whatever else is: the test below proves every layer of the folder."""
+
+
+def test_no_layer_that_must_be_certified_is_missing():
+    assert {*CERTIFIED} <= {layer.name for layer in LAYERS}
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_a_layer_is_certified_and_its_faults_and_hairs_are_refused(layer):
     rule = rule_of(layer)
