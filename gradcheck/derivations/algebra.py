@@ -85,6 +85,8 @@ class Algebra(Core):
     def _product(
         self, sign: str, left: ex.Expression, right: ex.Expression, frame: Frame
     ) -> Result:
+        if isinstance(left, ex.Written) and isinstance(right, ex.Written) and not sign:
+            return self.evaluate(_block_product(left, right), frame)
         a = self.evaluate(left, frame)
         b = self.evaluate(right, frame)
         if isinstance(a, Jacobian) or isinstance(b, Jacobian):
@@ -249,6 +251,21 @@ class Algebra(Core):
         matrix = jacobian.matrix
         scaled = None if matrix is None else lambda: self._multiply("", by, matrix())
         return Jacobian(jacobian.of, jacobian.by, pull, scaled, jacobian.scale)
+
+
+def _block_product(left: ex.Written, right: ex.Written) -> ex.Expression:
+    """Return the product of two matrices written out, block by block."""
+    inner, wide = left.columns, right.columns
+    if len(right.entries) != inner * wide:
+        raise IllShaped(f"{inner} columns meet {len(right.entries) // wide} rows")
+    entries = []
+    for start in range(0, len(left.entries), inner):
+        for column in range(wide):
+            pairs = zip(
+                left.entries[start : start + inner], right.entries[column::wide], strict=True
+            )
+            entries.append(ex.Plus((1,) * inner, tuple(ex.Product("", a, b) for a, b in pairs)))
+    return entries[0] if len(entries) == 1 else ex.Written(tuple(entries), wide)
 
 
 def _mean_over(left: ex.Expression) -> ex.Symbol | None:

@@ -13,12 +13,13 @@ from gradcheck.derivations.audits import Audit, AuditRow
 from gradcheck.derivations.certification import certify
 from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
+from gradcheck.derivations.displays import folded
 from gradcheck.derivations.document import Document, read
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.expressions import member_name
 from gradcheck.derivations.grounds import row_grounds
-from gradcheck.derivations.kinds import fit_kinds
+from gradcheck.derivations.kinds import distinct_sizes, fit_kinds
 from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.readings import choose_readings
@@ -28,6 +29,10 @@ from gradcheck.derivations.symbols import infer
 from gradcheck.derivations.table import LAST
 
 __all__ = ["audit"]
+
+LEAST_USES = 2
+"""Forward rows that must use an array, and as many its entries, before its display is doubted: with one
+row on a side it could as well be that row that is wrong."""
 
 
 def audit(
@@ -74,15 +79,9 @@ def audit_document(
     code: Callable[..., Any] | None = None,
 ) -> Audit:
     """Audit a document that was read."""
-    rows = cut(document.formulas)
-    table = infer(rows)
-    apply_directives(document.directives, table)
-    statements = read_statements(rows, table)
-    model = Model(table, statements)
-    if code is not None:
-        model.meanings.update(getattr(code, "functions", {}))
+    rows = folded(cut(document.formulas))
     tell("inferring sizes")
-    cases: Sequence[Case] = fit_kinds(model)
+    model, cases = modelled(document, rows, dict(getattr(code, "functions", {})))
     tell(f"evaluating {len(cases)} claims")
     judge_all(model, cases, seed)
     differing = {} if code is None else compare(code, model, rows, cases)
@@ -91,7 +90,7 @@ def audit_document(
     tell("proving")
     certify(model, cases, seed)
     tell("diagnosing")
-    judged = Judged(model, rows, cases, statements)
+    judged = Judged(model, rows, cases)
     explain(judged, seed)
     judged.explained.update(differing)
     return Audit(
@@ -101,6 +100,33 @@ def audit_document(
         list(model.notes),
         document.source,
     )
+
+
+def modelled(
+    document: Document, rows: Sequence[Row], meanings: dict[str, str]
+) -> tuple[Model, Sequence[Case]]:
+    """Return what the rows define and claim, with all sizes.
+
+    A display `W = (w_11 ... w_nm)` is believed in what it says of its entries, unless rows that use W and
+    rows that use w_jk agree only in making different sizes one.
+    """
+
+    def read_as(displays: bool) -> tuple[Model, Sequence[Case]]:
+        table = infer(rows, displays)
+        apply_directives(document.directives, table)
+        model = Model(table, read_statements(rows, table))
+        model.meanings.update(meanings)
+        return model, fit_kinds(model)
+
+    model, cases = read_as(displays=True)
+    arrays = set(model.table.displayed.values())
+    if arrays:
+        other, claims = read_as(displays=False)
+        named = [name for pair in model.table.displayed.items() for name in pair]
+        spelled = all(other.forward_uses(name) >= LEAST_USES for name in named)
+        if spelled and distinct_sizes(other, arrays) > distinct_sizes(model, arrays):
+            return other, claims
+    return model, cases
 
 
 def without_sample_sums(model: Model, cases: Sequence[Case], seed: int) -> Sequence[Case]:
@@ -129,7 +155,6 @@ class Judged:
     model: Model
     rows: Sequence[Row]
     cases: Sequence[Case]
-    statements: Sequence[Statement]
     explained: dict[int, tuple[str, str]] = field(default_factory=dict)
     doubted: dict[int, str] = field(default_factory=dict)
 

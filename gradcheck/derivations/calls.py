@@ -9,16 +9,16 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, Result
 from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.functions import ELEMENTWISE
+from gradcheck.derivations.layouts import Layouts
 from gradcheck.derivations.limits import LIMITS
 from gradcheck.derivations.resolve import NotUnderstood
-from gradcheck.derivations.sums import Sums
 from gradcheck.derivations.values import Value
 from gradcheck.programs.unknown_functions import unknown
 
 __all__ = ["Calls"]
 
 
-class Calls(Sums):
+class Calls(Layouts):
     """Evaluate calls."""
 
     def _call(self, node: ex.Call, frame: Frame) -> Result:

@@ -82,6 +82,10 @@ class Collecting(Losses):
         seen: Counter[str],
     ) -> None:
         row = statement.row
+        reason = self._unclear_display(left, right)
+        if reason:
+            self.asides.append(dataclasses.replace(statement, kind="unread", reason=reason))
+            return
         if isinstance(left, ex.Call) and self._defines_function(left):
             names = tuple(a.name for a in left.arguments if isinstance(a, ex.Symbol))
             if right in left.arguments:
@@ -124,6 +128,9 @@ class Collecting(Losses):
             own = [d for d in self.by_name[left.name] if d.pattern == left.family]
             if own:
                 self.alternatives[own[-1].number].append(right)
+        if isinstance(left, ex.Symbol) and first and self._only_shows(left, right):
+            self.claims.append(Claim(row, left, right, "display"))
+            return
         if not isinstance(left, ex.Symbol) or not first:
             self.claims.append(Claim(row, left, right, "claim", previous=statement.previous))
             return
@@ -144,6 +151,24 @@ class Collecting(Losses):
         if earlier:
             meant = [d for d in earlier if isinstance(d.body, ex.Derivative)] or earlier
             self.claims.append(Claim(row, left, right, "redefinition", meant[-1], made))
+
+    def _only_shows(self, left: ex.Symbol, right: ex.Expression) -> bool:
+        """Whether a row displays the elements that its left side has anyway, as `x = (x_1, ..., x_n)`."""
+        if not isinstance(right, ex.Arrayed):
+            return False
+        own = any(symbol.name == left.name for symbol in ex.symbols(right))
+        return own or (not self.table.displays and isinstance(right.entry, ex.Symbol))
+
+    def _unclear_display(self, left: ex.Expression, right: ex.Expression) -> str:
+        """Say why a display does not tell what its entries are, or ""."""
+        if not isinstance(left, ex.Symbol) or not isinstance(right, ex.Arrayed):
+            return ""
+        if any(s.name == left.name and s.family != left.family for s in ex.symbols(right)):
+            return f"{left} and its elements are not named alike"
+        other = isinstance(right.entry, ex.Symbol) and right.entry.name != left.name
+        if other and not (right.row and right.column) and left.name.split(" ")[-1][0].isupper():
+            return f"the entries of {left} may be numbers, columns or rows"
+        return ""
 
     def _count_members(self) -> None:
         """The m of `sum_{i=1}^m x^{(i)}`, a sum over members of a family, is how many there are."""

@@ -54,7 +54,8 @@ class Claim:
         row: the row that claims it.
         left, right: the two sides.
         kind: "claim"; "redefinition" where `right` is another definition of `left`, which
-            `earlier` defines; or "definition", of which only sizes are checked.
+            `earlier` defines; or "definition" or "display" (of the left side's own entries), of
+            which only sizes are checked.
         previous: the side just before `right` in a chain.
     """
 
@@ -265,6 +266,15 @@ class Definitions:
                 if any(self._is_backward(d.body, seen) for d in self.by_name[symbol.name]):
                     return True
         return False
+
+    def forward_uses(self, name: str) -> int:
+        """Return on how many right sides of the forward pass a symbol stands, displays aside."""
+        sides = [s.right for s in self.statements if s.kind == "equation" and s.right is not None]
+        return sum(
+            any(symbol.name == name for symbol in ex.symbols(side)) and not self.is_backward(side)
+            for side in sides
+            if not isinstance(side, ex.Arrayed)
+        )
 
     def leaves_below(self, body: ex.Expression) -> set[str]:
         """Return the names of the symbols without definition that an expression rests on."""

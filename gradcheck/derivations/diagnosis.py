@@ -28,7 +28,7 @@ LARGEST_DENOMINATOR = 60
 
 def verdict_of(judged: Judged, claim: Claim, cases: Sequence[Case]) -> tuple[str, str]:
     """Return the verdict of one claim and a sentence."""
-    if claim.row in judged.doubted and claim.kind in ("claim", "definition"):
+    if claim.row in judged.doubted and claim.kind in ("claim", "definition", "display"):
         return "not checked", judged.doubted[claim.row]
     if claim.kind == "redefinition":
         return _redefinition(judged, claim, cases)
@@ -102,6 +102,8 @@ def _text(expression: ex.Expression) -> str:
 def _spoken_truth(model: Model, claim: Claim, right: Sequence[Case]) -> str:
     if claim.kind == "definition":
         return "a definition that fits"
+    if claim.kind == "display":
+        return "shows its entries"
     if claim.kind == "function":
         return "defines a function"
     if claim.kind == "given":

@@ -57,12 +57,20 @@ class Dims:
     def __init__(self) -> None:
         self.all: list[Dim] = []
         self._trail: list[Dim] = []
+        self._fixed: dict[int, Dim] = {}
 
     def fresh(self, name: str) -> Dim:
         """Return a new size."""
         dim = Dim(name)
         self.all.append(dim)
         return dim
+
+    def fixed(self, size: int) -> Dim:
+        """Return the size of an example written out in full, a number."""
+        if size not in self._fixed:
+            self._fixed[size] = Dim(str(size), size, frozen=True)
+            self.all.append(self._fixed[size])
+        return ONE if size == 1 else self._fixed[size]
 
     def unify(self, a: Dim, b: Dim) -> Dim:
         """Make two sizes the same and return it.

@@ -23,7 +23,7 @@ from gradcheck.derivations.interpreter import (
 from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
-from gradcheck.derivations.walks import family_letters
+from gradcheck.derivations.walks import family_letters, nodes_of
 
 if TYPE_CHECKING:
     from gradcheck.oracles.certificates import Certificate, Side
@@ -226,7 +226,7 @@ def _try(model: Model, case: Case) -> None:
         with model.dims.attempt():
             _sides(model, case, Interpreter(model, numeric=False))
     except (IllShaped, DimensionMismatch) as error:
-        mixed = _mixes(model, case)
+        mixed = _mixes(model, case) or _shows_example(case.claim)
         case.problem = ("unread", mixed) if mixed else ("dimension", str(error))
     except FreeIndex as error:
         case.problem = ("scope", str(error))
@@ -236,6 +236,19 @@ def _try(model: Model, case: Case) -> None:
         case.problem = ("unread", str(error))
     except RecursionError:
         case.problem = ("unread", "refers to itself without end")
+
+
+def _shows_example(claim: Claim) -> str:
+    """Say that a row displays an array, whose size or entries need not be the document's own.
+
+    `x = (x_1, x_2)` is an example of two elements, and the entries of `X = (x_1, ..., x_n)` may be columns.
+    """
+    for node in (*nodes_of(claim.left), *nodes_of(claim.right)):
+        if isinstance(node, ex.Written):
+            return "an example of a size of its own"
+        if isinstance(node, ex.Arrayed) and not (node.row and node.column):
+            return "a list whose entries may be arrays"
+    return ""
 
 
 def _mixes(model: Model, case: Case) -> str:
@@ -291,7 +304,8 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
     right = interpreter.evaluate(claim.right, frame)
     case.informal = isinstance(left, Jacobian) != isinstance(right, Jacobian)
     place = f"{claim.row}:{sorted(case.family.items())}"
-    return _matched(left, right, interpreter, place)
+    matched = _matched(left, right, interpreter, place)
+    return (matched[0], matched[0], matched[2]) if claim.kind == "display" else matched
 
 
 def _bind_arguments(model: Model, call: ex.Call, frame: Frame, interpreter: Interpreter) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 from gradcheck.derivations.diagnosis import earlier_row, ratio_of
 from gradcheck.derivations.grounds import thin_of
-from gradcheck.derivations.walks import derivatives_of, nodes_of, overlap, with_body
+from gradcheck.derivations.walks import calls_of, derivatives_of, nodes_of, overlap, with_body
 
 __all__ = ["explain"]
 
@@ -56,7 +56,8 @@ def explain(judged: Judged, seed: int) -> None:
     ill = [
         claim
         for claim in judged.model.claims
-        if claim.kind in ("claim", "definition") and judged.claim_verdict(claim)[0] == "dimension"
+        if claim.kind in ("claim", "definition", "display")
+        and judged.claim_verdict(claim)[0] == "dimension"
     ]
     left = MOST_EDITS
     for claim in (wrong + ill)[:MOST_DIAGNOSED]:
@@ -391,8 +392,11 @@ def _supported(judged: Judged, claim: Claim, trusted: tuple[set[str], set[str]])
     claimed, sized = trusted
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
     model = judged.model
+    if not names and any(calls_of(side) for side in (claim.left, claim.right)):
+        return False
     left, right = model.leaves_below(claim.left), model.leaves_below(claim.right)
-    if left - right and right - left:
+    shows = isinstance(claim.right, ex.Arrayed)
+    if left - right and right - left and not shows:
         return False
     if any(case.informal for case in judged.by_claim[id(claim)]):
         return False

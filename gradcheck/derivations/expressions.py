@@ -13,6 +13,7 @@ from fractions import Fraction
 
 __all__ = [
     "Absolute",
+    "Arrayed",
     "Call",
     "Concatenated",
     "Derivative",
@@ -31,6 +32,7 @@ __all__ = [
     "SumOver",
     "Symbol",
     "Transposed",
+    "Written",
     "children",
     "member_name",
 ]
@@ -222,6 +224,33 @@ class Concatenated:
     parts: tuple[Expression, ...]
 
 
+@dataclass(frozen=True)
+class Arrayed:
+    """An array by its entry at any place.
+
+    Attributes:
+        entry: a number for each row and column letter.
+        row, column: those letters, "" along a dimension of one.
+        rows, columns: what counts them, where that is written.
+        loose: whether it is a vector of either orientation.
+    """
+
+    entry: Expression
+    row: str
+    column: str
+    rows: Expression | None = None
+    columns: Expression | None = None
+    loose: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """A matrix of so many columns whose entries are all written, row by row; an entry may be a block."""
+
+    entries: tuple[Expression, ...]
+    columns: int
+
+
 Expression = (
     Symbol
     | Number
@@ -240,6 +269,8 @@ Expression = (
     | Kronecker
     | Picked
     | Concatenated
+    | Arrayed
+    | Written
 )
 
 
@@ -248,6 +279,10 @@ def children(expression: Expression) -> tuple[Expression, ...]:
     match expression:
         case Plus(terms=parts) | Concatenated(parts=parts) | Call(arguments=parts):
             return parts
+        case Written(entries=parts):
+            return parts
+        case Arrayed(entry=entry):
+            return (entry,)
         case Product(left=a, right=b) | Divided(a, b) | Power(a, b) | Derivative(a, b):
             return (a, b)
         case SumOver(body=body, last=last):

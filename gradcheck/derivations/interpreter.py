@@ -65,4 +65,8 @@ class Interpreter(Differentiation):
                 return self._pick(self.value(body, frame), components, frame)
             case ex.Concatenated(parts):
                 return self._concatenated(parts, [self.value(part, frame) for part in parts])
+            case ex.Arrayed():
+                return self._arrayed(expression, frame)
+            case ex.Written():
+                return self._written(expression, frame)
         raise NotUnderstood("this is not read")

@@ -7,7 +7,7 @@ transpose would be excused by calling its matrix a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from gradcheck.derivations.evidence import Case, cases_of, infer_sizes
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Model
 
-__all__ = ["fit_kinds"]
+__all__ = ["distinct_sizes", "fit_kinds"]
 
 MOST_WALKS = 4000
 """Rows walked for their sizes while kinds are searched, a second's work. A count, not a time: on a
@@ -61,9 +61,9 @@ def _turn_biases(model: Model, best: Cost) -> None:
         if default not in ("column", "row"):
             continue
         _cost(model)
-        sizes = _distinct(model)
+        sizes = distinct_sizes(model)
         with _flipped(model, key, "row" if default == "column" else "column"):
-            better = _cost(model) <= best and _distinct(model) > sizes
+            better = _cost(model) <= best and distinct_sizes(model) > sizes
         if better:
             model.kinds[key] = "row" if default == "column" else "column"
             model.note(
@@ -72,9 +72,10 @@ def _turn_biases(model: Model, best: Cost) -> None:
     _cost(model)
 
 
-def _distinct(model: Model) -> int:
-    """Return how many sizes of the leaves differ."""
-    return len({dim.root() for leaf in model.leaves.values() for dim in (leaf.rows, leaf.cols)})
+def distinct_sizes(model: Model, names: Set[str] = frozenset()) -> int:
+    """Return how many sizes of the leaves differ, or of those of the given names."""
+    leaves = [leaf for (name, *_), leaf in model.leaves.items() if name in names or not names]
+    return len({dim.root() for leaf in leaves for dim in (leaf.rows, leaf.cols)})
 
 
 def _added_beside_products(model: Model) -> set[str]:
@@ -186,7 +187,7 @@ def _best_flip(model: Model, best: Cost, left: list[int]) -> tuple[Cost, tuple[s
     forward = _leaves_of(model, [case for case in cases if _is_forward(model, case)])
     for key, default in _suspects(model, cases):
         for kind in KINDS:
-            if kind == default or left[0] <= 0:
+            if kind == default or left[0] <= 0 or not _bears_indices(model, key, kind):
                 continue
             small = not key.strip("^").split(" ")[-1][:1].isupper()
             settled = key in forward and not best.forward
@@ -207,6 +208,12 @@ def _best_flip(model: Model, best: Cost, left: list[int]) -> tuple[Cost, tuple[s
             if helps and cost.forward <= best.forward and (found is None or trial < found[0]):
                 found = (trial, cost, (key, kind))
     return None if found is None else found[1:]
+
+
+def _bears_indices(model: Model, key: str, kind: str) -> bool:
+    """Whether a leaf of this kind has as many component indices as it is written with."""
+    ranks = model.table.ranks.get((key.rstrip("^"), key.endswith("^")))
+    return not ranks or {"scalar": 0, "matrix": 2}.get(kind, 1) == max(ranks)
 
 
 @contextmanager

@@ -59,7 +59,11 @@ class Leaves(Collecting):
             ranks = self.table.ranks.get((shown, bool(member)))
             if ranks:
                 return "matrix" if max(ranks) == 2 else self.vector
-        if name in self.count_names or any(key[0] == name for key in self.counts):
+        if (
+            (member and name in self.table.entries)
+            or name in self.count_names
+            or any(key[0] == name for key in self.counts)
+        ):
             return "scalar"
         if len(base) > 1 and base[0].isupper():
             return "matrix"

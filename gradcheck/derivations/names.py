@@ -18,7 +18,7 @@ from gradcheck.derivations.table import (
 )
 from gradcheck.derivations.tokens import Token
 
-__all__ = ["MissingDifferential", "Names", "NotUnderstood"]
+__all__ = ["BrokenPattern", "MissingDifferential", "Names", "NotUnderstood"]
 
 _LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
 """Superscripts that name a layer where others number it: output, and the hidden one before it."""
@@ -30,11 +30,25 @@ _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi
 
 
 class NotUnderstood(Exception):
-    """A row says something that is not read; the message says what."""
+    """A row says something that is not read; the message says what.
+
+    Attributes:
+        verdict: what the row is, where reading alone shows an error; else "".
+    """
+
+    verdict = ""
 
 
 class MissingDifferential(NotUnderstood):
     """A derivative is written without the d of its denominator."""
+
+    verdict = "syntax"
+
+
+class BrokenPattern(NotUnderstood):
+    """One entry of a display has another index than those beside it."""
+
+    verdict = "scope"
 
 
 class Names:

@@ -12,7 +12,12 @@ from typing import Any
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
 from gradcheck.derivations.grammar import parse
-from gradcheck.derivations.names import MissingDifferential, Names, NotUnderstood
+from gradcheck.derivations.names import (
+    BrokenPattern,
+    MissingDifferential,
+    Names,
+    NotUnderstood,
+)
 from gradcheck.derivations.scripts import pieces
 from gradcheck.derivations.table import (
     FUNCTIONS,
@@ -66,8 +71,10 @@ class Resolver(Names):
                 return self._single(node)
             case syntax.Table(name, rows) if name in CASES:
                 return self._cases(rows)
-            case syntax.Table():
-                raise NotUnderstood("matrices written out are not read")
+            case syntax.Table(_, rows):
+                return self._written(rows)
+            case syntax.Array():
+                return self._array(node)
         raise NotUnderstood("this is not read")
 
     def _summed(self, node: syntax.Summed) -> ex.Expression:
@@ -355,6 +362,32 @@ class Resolver(Names):
             raise NotUnderstood("no case is given")
         return ex.Plus((1,) * len(terms), tuple(terms))
 
+    def _array(self, node: syntax.Array) -> ex.Expression:
+        """Return an array by the entry at any place."""
+        if node.flaw:
+            raise BrokenPattern(node.flaw)
+        entry = self.expression(node.entry)
+        if node.diagonal is not None:
+            same = ex.Kronecker(ex.Index(node.row), ex.Index(node.column))
+            other = ex.Plus((1, -1), (ex.Number(Fraction(1)), same))
+            on = ex.Product("", same, self.expression(node.diagonal))
+            entry = ex.Plus((1, 1), (on, ex.Product("", other, entry)))
+        counts = tuple(
+            self.tokens(last) if last and first and first[0].text == "1" else None
+            for first, last in zip(node.firsts, node.lasts, strict=True)
+        )
+        return ex.Arrayed(entry, node.row, node.column, counts[0], counts[1], node.loose)
+
+    def _written(self, rows: Sequence[Sequence[syntax.Node]]) -> ex.Expression:
+        """Return a matrix whose entries are all written."""
+        lines = [[_entry(cell) for cell in row] for row in rows]
+        lines = [line for line in lines if any(cell is not None for cell in line)]
+        wide = {len(line) for line in lines}
+        entries = tuple(self.expression(cell) for line in lines for cell in line)
+        if len(wide) != 1:
+            raise NotUnderstood("the rows of a matrix differ in length")
+        return ex.Written(entries, wide.pop())
+
     def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
         above = _differential(node.above)
         below = _differential(node.below)
@@ -392,6 +425,14 @@ class Resolver(Names):
         if node.sign == "[" and len(node.items) == 2:
             return ex.Concatenated(tuple(self.item(item) for item in node.items))
         raise NotUnderstood("a list in brackets is not read")
+
+
+def _entry(cell: syntax.Node) -> syntax.Node | None:
+    """Return a cell of a matrix without a comma behind it, or None where it is empty."""
+    if not (isinstance(cell, syntax.Bracket) and cell.sign == "{}"):
+        return cell
+    sides = [side for item in cell.items for side in item.sides if side is not None]
+    return sides[0] if len(sides) == 1 else None
 
 
 def _value_and_condition(

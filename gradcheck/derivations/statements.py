@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
-from gradcheck.derivations.resolve import MissingDifferential, NotUnderstood, Resolver
+from gradcheck.derivations.resolve import NotUnderstood, Resolver
 from gradcheck.derivations.rows import Row
 from gradcheck.derivations.table import SymbolTable, name_of
 from gradcheck.derivations.tokens import Token
@@ -77,14 +77,14 @@ class _Reader:
         self.chain = 0
         self.head: ex.Expression | None = None
         self.tail: ex.Expression | None = None
-        self.head_reason = ""
+        self.head_problem: NotUnderstood | None = None
         self.block = -1
         self.signature = ""
 
     def read(self, row: Row) -> None:
         if row.block != self.block:
             self.block, self.head, self.tail = row.block, None, None
-            self.head_reason = "nothing stands left of the equal sign"
+            self.head_problem = NotUnderstood("nothing stands left of the equal sign")
         if row.error:
             self.out.append(Statement("unread", row.number, reason=row.error, verdict="syntax"))
             self.head = None
@@ -138,7 +138,7 @@ class _Reader:
         start = 0
         if sides[0] is not None:
             self.chain += 1
-            self.head, self.head_reason = self._resolved(row, resolver, sides[0], record=False)
+            self.head, self.head_problem = self._resolved(row, resolver, sides[0])
             self.signature = _signature(sides[0], self.table)
             self.tail = self.head
             start = 1
@@ -146,15 +146,10 @@ class _Reader:
                 self._update(row, resolver, sides)
                 return
         for relation, side in zip(relations[max(start - 1, 0) :], sides[1:], strict=False):
-            right, reason = self._resolved(row, resolver, side, record=False)
+            right, problem = self._resolved(row, resolver, side)
             right = _own_function(self.head, side, resolver) or right
             if right is None or self.head is None:
-                verdict = "syntax" if "missing" in (reason or self.head_reason) else ""
-                self.out.append(
-                    Statement(
-                        "unread", row.number, reason=reason or self.head_reason, verdict=verdict
-                    )
-                )
+                self.out.append(_unread(row, problem or self.head_problem))
                 self.tail = right
                 continue
             kind = "update" if _is_update(self.head, right) else "equation"
@@ -182,18 +177,18 @@ class _Reader:
 
     def _lone(self, row: Row, resolver: Resolver, sides: Sequence[syntax.Node | None]) -> None:
         """An expression with a caption, `Output = f(Wx + b)`."""
-        right, reason = self._resolved(row, resolver, sides[-1] if sides else None, record=False)
+        right, problem = self._resolved(row, resolver, sides[-1] if sides else None)
         if right is None:
-            self.out.append(Statement("unread", row.number, reason=reason))
+            self.out.append(_unread(row, problem))
         else:
             self.out.append(Statement("aside", row.number, None, right, reason="a caption"))
             self.head = self.tail = right
 
     def _update(self, row: Row, resolver: Resolver, sides: Sequence[syntax.Node | None]) -> None:
-        left, reason = self._resolved(row, resolver, _target(sides[0]), record=False)
-        right, why = self._resolved(row, resolver, _without_time(sides[-1]), record=False)
+        left, problem = self._resolved(row, resolver, _target(sides[0]))
+        right, other = self._resolved(row, resolver, _without_time(sides[-1]))
         if left is None or right is None:
-            self.out.append(Statement("unread", row.number, reason=reason or why))
+            self.out.append(_unread(row, problem or other))
         elif isinstance(left, ex.Symbol):
             self.out.append(Statement("update", row.number, left, right))
         else:
@@ -213,7 +208,7 @@ class _Reader:
             )
             return
         for side in sides:
-            symbol, reason = self._resolved(row, resolver, side, record=False)
+            symbol, problem = self._resolved(row, resolver, side)
             if isinstance(symbol, ex.Symbol) or (
                 symbol is not None
                 and isinstance(symbol, ex.Transposed | ex.Derivative | ex.Product)
@@ -222,22 +217,22 @@ class _Reader:
             elif isinstance(symbol, ex.Known):
                 self.out.append(Statement("aside", row.number, reason="declares a constant"))
             else:
-                self.out.append(
-                    Statement("unread", row.number, reason=reason or "declares no symbol")
-                )
+                self.out.append(_unread(row, problem or NotUnderstood("declares no symbol")))
 
     def _resolved(
-        self, row: Row, resolver: Resolver, side: syntax.Node | None, record: bool
-    ) -> tuple[ex.Expression | None, str]:
-        del record
+        self, row: Row, resolver: Resolver, side: syntax.Node | None
+    ) -> tuple[ex.Expression | None, NotUnderstood | None]:
         try:
-            return resolver.expression(side), ""
-        except MissingDifferential as error:
-            return None, str(error)
-        except NotUnderstood as error:
-            return None, str(error)
+            return resolver.expression(side), None
+        except NotUnderstood as problem:
+            return None, problem
         except RecursionError:
-            return None, f"line {row.line} nests too deeply"
+            return None, NotUnderstood(f"line {row.line} nests too deeply")
+
+
+def _unread(row: Row, problem: NotUnderstood | None) -> Statement:
+    assert problem is not None
+    return Statement("unread", row.number, reason=str(problem), verdict=problem.verdict)
 
 
 def _signature(side: syntax.Node, table: SymbolTable) -> str:

@@ -1,9 +1,8 @@
-"""Sums over indices, Kronecker deltas, stacked vectors."""
+"""Sums over indices, Kronecker deltas."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, OutOfRange
@@ -170,18 +169,4 @@ class Sums(Lookups):
         self._run(letter, dim, frame)
         return self.make(
             ((letter, dim),), ONE, ONE, lambda: self.xp.eye(dim.value)[CLASS][..., None, None]
-        )
-
-    def _concatenated(self, nodes: Sequence[ex.Expression], parts: Sequence[Value]) -> Value:
-        if any(part.axes for part in parts):
-            raise NotUnderstood("components stacked on each other are not read")
-        column = all(part.is_column for part in parts)
-        if not column and not all(part.is_row for part in parts):
-            raise NotUnderstood("only vectors are stacked")
-        names = tuple(str(getattr(node, "name", node)) for node in nodes)
-        total = self.model.stacked(names, tuple(p.rows if column else p.cols for p in parts))
-        axis = 0 if column else 1
-        rows, cols = (total, ONE) if column else (ONE, total)
-        return self.make(
-            (), rows, cols, lambda: self.xp.concatenate([p.data for p in parts], axis=axis)
         )

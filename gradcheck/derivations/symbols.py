@@ -33,9 +33,14 @@ from gradcheck.derivations.table import (
 __all__ = ["infer"]
 
 
-def infer(rows: Sequence[Row]) -> SymbolTable:
-    """Return the symbol table of a document."""
-    table = SymbolTable()
+def infer(rows: Sequence[Row], displays: bool = True) -> SymbolTable:
+    """Return the symbol table of a document.
+
+    Args:
+        rows: its rows.
+        displays: whether a display says of which array its entries are elements; else it claims so.
+    """
+    table = SymbolTable(displays=displays)
     table.last_letters.add(LAST)
     _find_label_runs(rows, table)
     _find_classes(rows, table)
@@ -50,7 +55,54 @@ def infer(rows: Sequence[Row]) -> SymbolTable:
     _find_shorthand(rows, table)
     _find_ranks(rows, table)
     _find_indexed(rows, table)
+    _find_entries(rows, table)
+    if displays:
+        _find_displays(rows, table)
     return table
+
+
+def _find_entries(rows: Sequence[Row], table: SymbolTable) -> None:
+    """Small letters with numbers that fill a matrix, `a_{11}` and `a_{12}`, are numbers."""
+    for row in rows:
+        for node in _row_nodes(row):
+            if not isinstance(node, syntax.Table):
+                continue
+            for cell in (cell for line in node.rows for cell in line):
+                name = name_of(base_of(cell))
+                indices = [p.index for _, ps in _script_pieces(cell, table) for p in ps]
+                if name and name.islower() and indices and all(i and not i.letter for i in indices):
+                    table.entries.add(name)
+
+
+def _find_displays(rows: Sequence[Row], table: SymbolTable) -> None:
+    """`W = (w_11 ... w_nm)` says that w_jk is an element of W."""
+    for row in rows:
+        for item in row.items:
+            for left, array in pairwise(item.sides):
+                if left is None or not isinstance(array, syntax.Array):
+                    continue
+                whole, entry = name_of(base_of(left)), name_of(base_of(array.entry))
+                if whole is None or entry is None or whole == entry or array.diagonal is not None:
+                    continue
+                scripts = [s for s in scripts_of(array.entry) if s.kind != "SUB"]
+                below = [
+                    t.text for s in scripts_of(array.entry) if s.kind == "SUB" for t in s.inner
+                ]
+                same = [_spelled(s) for s in scripts] == [_spelled(s) for s in scripts_of(left)]
+                layered = any(entry == name and flag for name, flag in table.ranks)
+                if not same or below != [array.row, array.column]:
+                    continue
+                if table.ranks[entry, layered] == {2} and whole not in table.functions:
+                    table.aliases[entry] = table.displayed[entry] = whole
+                    table.ranks[whole, layered].add(2)
+                    table.matrices.add(whole)
+
+
+def _spelled(script: syntax.Script) -> tuple[str, ...]:
+    return (
+        script.kind,
+        *(token.text for token in script.inner if token.kind not in ("LBRACE", "RBRACE")),
+    )
 
 
 def _row_nodes(row: Row) -> Iterator[syntax.Node]:
@@ -385,7 +437,7 @@ def _rank_of_array(node: syntax.Juxtaposed, table: SymbolTable) -> None:
 
 def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTable) -> None:
     single: list[str] = []
-    count = 0
+    count = numbers = 0
     layered = False
     for kind, found in _script_pieces(node, table):
         for piece in found:
@@ -399,6 +451,7 @@ def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTabl
                 layered = True
             if kind == "SUB" and letter is None:
                 table.numbered.add(name)
+                numbers += 1
             elif kind == "SUB" and letter is not None:
                 count += not counts
                 if not index.offset:
@@ -407,6 +460,7 @@ def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTabl
     if len(single) == 1 and single[0] not in known:
         table.labelled.add(name)
     label = name in table.labelled or (bool(single) and single[0] in table.samples)
+    count += numbers if count else 0
     if count and not (count == 1 and label):
         table.ranks[name, layered].add(min(count, 2))
     if count == 1:

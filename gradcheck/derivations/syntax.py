@@ -8,6 +8,7 @@ from gradcheck.derivations.tokens import Token
 
 __all__ = [
     "Accented",
+    "Array",
     "Bracket",
     "Fraction_",
     "Item",
@@ -105,6 +106,29 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Array:
+    """An array displayed with ellipses.
+
+    Attributes:
+        entry: the entry at any place; off the diagonal where that has entries of its own.
+        diagonal: the entry at any place of the diagonal, where it is another.
+        row, column: the letters that count rows and columns, "" along a dimension of one.
+        firsts, lasts: the tokens of the first and the last index of rows and of columns.
+        loose: whether it is a list in round brackets: a vector, standing or lying.
+        flaw: what is wrong with one of its entries, or "".
+    """
+
+    entry: Node
+    diagonal: Node | None
+    row: str
+    column: str
+    firsts: tuple[tuple[Token, ...], tuple[Token, ...]]
+    lasts: tuple[tuple[Token, ...], tuple[Token, ...]]
+    loose: bool = False
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
 class Juxtaposed:
     """Factors side by side; `slashes[k]` says that factor k divides what stands left of it."""
 
@@ -145,6 +169,7 @@ Node = (
     | Fraction_
     | Root
     | Table
+    | Array
     | Juxtaposed
     | Multiplied
     | Summed

@@ -112,6 +112,9 @@ class SymbolTable:
         summed_losses: losses that are the sum of others of their name, `L = sum_i L_i`.
         distributions: names whose elements sum to one.
         counted, layered: names with a family index below, above.
+        displays: whether a display `W = (w_11 ... w_nm)` says that w_jk is an element of W.
+        entries: names whose numbered members fill a matrix, and are numbers.
+        displayed: the arrays whose elements names with indices are, by those names.
         indexed: names that a row defines component by component (`n_i = x_i / s`).
         kinds: what the author says of leaves: "scalar", "column", "row" or "matrix".
         signs: what the author says of multiplication signs: "hadamard" or "matmul".
@@ -148,6 +151,9 @@ class SymbolTable:
     counted: set[str] = field(default_factory=set)
     layered: set[str] = field(default_factory=set)
     arrays: bool = False
+    entries: set[str] = field(default_factory=set)
+    displayed: dict[str, str] = field(default_factory=dict)
+    displays: bool = True
     indexed: set[str] = field(default_factory=set)
     loss: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -210,6 +216,9 @@ def sub_nodes(node: syntax.Node | None) -> Iterator[syntax.Node]:
             for row in rows:
                 for cell in row:
                     yield from sub_nodes(cell)
+        case syntax.Array(entry, diagonal):
+            yield from sub_nodes(entry)
+            yield from sub_nodes(diagonal)
         case syntax.Juxtaposed(factors, _) | syntax.Multiplied(_, factors):
             for factor in factors:
                 yield from sub_nodes(factor)
