@@ -95,7 +95,8 @@ def search(
         RuleError: the rule's gradients cannot be told apart, or no point could be drawn at which its
             forward runs.
     """
-    return _Search(rule, check, bench, seed, time_budget, progress).run(replay)
+    with fixed_random_state():
+        return _Search(rule, check, bench, seed, time_budget, progress).run(replay)
 
 
 class _Search:

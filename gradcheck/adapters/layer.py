@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from gradcheck import trees
@@ -352,6 +353,14 @@ class _Layer:
 
 def _required(function: Callable[..., Any]) -> int:
     """Return how many positional arguments a function must be given."""
+    if inspect.ismethod(function):  # of another object at each run
+        return max(_required_once(function.__func__) - 1, 0)
+    count = _required_once if inspect.isfunction(function) else _required_once.__wrapped__
+    return count(function)
+
+
+@lru_cache
+def _required_once(function: Callable[..., Any]) -> int:
     parameters = inspect.signature(function).parameters.values()
     return sum(item.kind in POSITIONAL and item.default is item.empty for item in parameters)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+
+import numpy as np
 
 from gradcheck import trees
 from gradcheck.contracts import expressions
@@ -17,6 +19,12 @@ from gradcheck.contracts.matching import Observed, match
 from gradcheck.errors import ContractError, ShapeError, UsageError
 
 __all__ = ["Contract"]
+
+Shapes = tuple[tuple[int, ...], ...]
+
+KEPT_SHAPES = 64
+"""Combinations of shapes whose sizes a contract remembers: the forward of a layer object asks for them
+at each of the dozens of runs that one point takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +114,29 @@ class Contract:
             ShapeError: an input has other dimensions than the contract says.
             UsageError: the number of inputs, or of arrays in an input, differs.
         """
-        arrays, known = [], {}
+        shapes, known = [], []
         for path, domain, value in self._paired(inputs):
             if domain.shape is not None:
-                arrays.append(Observed(path, domain.shape, _shape_of(path, value)))
+                shapes.append(_shape_of(path, value))
             elif path in self.arguments:
-                known[path] = int(value)
-        origins = {name: f"the argument {name}" for name in known}
-        return match(arrays, known, origins)
+                known.append(int(value))
+        return dict(self._sizes_at(tuple(shapes), tuple(known)))
+
+    @cached_property
+    def _sizes_at(self) -> Callable[[Shapes, tuple[int, ...]], dict[str, int]]:
+        """How the sizes follow from the shapes of the arrays and the arguments, in their order."""
+        expected = self._input_shapes()
+        arguments = [path for path, domain in self.domains.items() if domain.shape is None]
+        names = [path for path in arguments if path in self.arguments]
+        origins = {name: f"the argument {name}" for name in names}
+
+        @lru_cache(maxsize=KEPT_SHAPES)
+        def sizes_at(shapes: Shapes, known: tuple[int, ...]) -> dict[str, int]:
+            pairs = zip(expected.items(), shapes, strict=True)
+            arrays = [Observed(path, shape, actual) for (path, shape), actual in pairs]
+            return match(arrays, dict(zip(names, known, strict=True)), origins)
+
+        return sizes_at
 
     def contains(self, inputs: Sequence[Any]) -> str | None:
         """Return a sentence on the first input that is not of its domain; None if all are.
@@ -286,6 +309,8 @@ def _alone(axis: Axis | Axes) -> str | None:
 
 
 def _shape_of(path: str, value: Any) -> tuple[int, ...]:
+    if isinstance(value, np.ndarray):
+        return value.shape
     shape = getattr(value, "shape", None)
     if shape is not None:
         return tuple(int(size) for size in shape)

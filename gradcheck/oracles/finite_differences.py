@@ -29,9 +29,9 @@ __all__ = ["FiniteDifferences"]
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-FEW_ENTRIES = 12
-"""Up to so many entries are differenced one by one: as many forwards as a handful of directions, and
-the values of the true gradient are then known one by one."""
+FEW_ENTRIES = 4
+"""Up to so many entries are differenced one by one: as many forwards as the directions that test any
+number of them together, and the values of the true gradient are then known one by one."""
 
 ENOUGH_WRONG = 8
 """Entries that are found wrong before the search for more of them ends: they refute the claim, and each
@@ -237,9 +237,11 @@ class _Test:
                 pending += [entries[half:], entries[:half]]
                 continue
             residual = float(self.line.claimed[entries] @ direction[entries]) - derivative.value
-            room = np.abs(direction[entries]) * self.visible[entries]
-            if abs(residual) <= max(derivative.bound, self.slack * float(np.min(room))):
-                # Whichever entry the residual is due to, it is off by no more than this.
+            least = np.maximum(self.slack * self.visible, self.loss)[entries]
+            room = float(np.min(np.abs(direction[entries]) * least))
+            if abs(residual) <= max(derivative.bound, room):
+                # Whichever entry the residual is due to, it is off by no more than this, which at most is
+                # what its own rounding or low precision takes: to search for it would be in vain.
                 true = self.line.claimed[entries] - residual / direction[entries]
                 bound = (abs(residual) + derivative.bound) / np.abs(direction[entries])
                 finer = bound < self.bound[entries]

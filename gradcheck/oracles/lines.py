@@ -204,7 +204,7 @@ class Line:
     def value_at(self, t: complex, direction: Array) -> Any:
         """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""
         wide = np.clongdouble if isinstance(t, complex) else np.longdouble
-        total = sum((np.sum(part) for part in self._changes_at(t, direction)), wide(0))
+        total = sum((part.sum() for part in self._changes_at(t, direction)), wide(0))
         return complex(total) if isinstance(t, complex) else float(total)
 
     def _changes_at(self, t: complex, direction: Array) -> list[NDArray[Any]]:
@@ -259,11 +259,13 @@ class Line:
 
     def _inputs_at(self, x: NDArray[Any]) -> tuple[Any, ...]:
         """Return the point's inputs, as new arrays, with the differenced variables at `x`."""
-        parts = self.split(x)
+        complex_too = x.dtype.kind == "c"
         values = []
         for path, leaf in self.leaves:
-            if path in parts:
-                values.append(np.array(parts[path], x.dtype if x.dtype.kind == "c" else leaf.dtype))
+            if path in self.places:
+                place, shape = self.places[path]
+                part = x[place].reshape(shape)
+                values.append(part.astype(x.dtype if complex_too else leaf.dtype))
             else:
                 values.append(leaf.copy() if isinstance(leaf, np.ndarray) else leaf)
         moved: tuple[Any, ...] = trees.rebuild(self.claim.point.inputs, values)
