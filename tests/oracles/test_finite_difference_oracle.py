@@ -77,6 +77,22 @@ def test_wrong_entries_are_localised_in_far_fewer_forwards_than_entries():
     assert evidence.evaluations < 4096
 
 
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (1e-6, False),  # of the claims beside 1e5**3, which hold 7e-4 of it
+        (1.0, True),
+    ],
+)
+def test_what_rounding_beside_a_large_entry_explains_is_not_searched_for(error, found):
+    x = np.concatenate([[1e5], RNG.uniform(1e-3, 2e-3, size=40)])
+    off = np.where(x < 1, error, 0.0)
+    rule = elementwise(lambda x: x**3, lambda x: 3 * x**2 + off)
+    true, bound, claimed, evidence = entries(rule, x)
+    assert np.any(np.abs(claimed - true) > bound) == found
+    assert (evidence.evaluations > 100) == found
+
+
 def test_steps_stay_inside_the_declared_domain():
     seen = []
 
