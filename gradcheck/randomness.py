@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
+from numpy.random.mtrand import get_bit_generator, set_bit_generator
 
 __all__ = ["fixed_random_state"]
 
@@ -49,10 +50,10 @@ def _saved_state() -> Iterator[None]:
 
 @contextmanager
 def _another_generator() -> Iterator[None]:
-    own, other = np.random.get_bit_generator(), _spare.pop() if _spare else np.random.MT19937()
-    np.random.set_bit_generator(other)
+    own, other = get_bit_generator(), _spare.pop() if _spare else np.random.MT19937()
+    set_bit_generator(other)
     try:
         yield
     finally:
-        np.random.set_bit_generator(own)
+        set_bit_generator(own)
         _spare.append(other)

@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+from numpy.random.mtrand import get_bit_generator
 
 from gradcheck.randomness import fixed_random_state
 
@@ -43,7 +44,7 @@ def test_one_inside_another_leaves_the_outer_numbers_as_they_were():
 
 
 def test_an_error_inside_puts_them_back_too():
-    generator = np.random.get_bit_generator()
+    generator = get_bit_generator()
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.randint(1000)  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
@@ -57,4 +58,4 @@ def test_an_error_inside_puts_them_back_too():
         except ValueError:
             pass
     assert np.random.randint(1000) == expected  # noqa: NPY002
-    assert np.random.get_bit_generator() is generator
+    assert get_bit_generator() is generator
