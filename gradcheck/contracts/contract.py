@@ -309,11 +309,9 @@ def _alone(axis: Axis | Axes) -> str | None:
 
 
 def _shape_of(path: str, value: Any) -> tuple[int, ...]:
-    if isinstance(value, np.ndarray):
-        return value.shape
-    shape = getattr(value, "shape", None)
+    shape: tuple[int, ...] | None = getattr(value, "shape", None)
     if shape is not None:
-        return tuple(int(size) for size in shape)
+        return shape if isinstance(value, np.ndarray) else tuple(int(size) for size in shape)
     if isinstance(value, (int, float)) or type(value).__name__ == "complex":
         return ()
     raise UsageError(f"{path} is a {type(value).__name__}, not an array; pass numpy.asarray of it")
