@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,14 @@ from gradcheck.programs.arithmetics.floating import FLOAT64, Integers
 from gradcheck.programs.operations import ArrayType, Operation, is_real_or_complex, line_among
 from gradcheck.programs.plans import Plan, Planned, plan_of
 from gradcheck.programs.primitives.decisions import Decision, same_cell
+from gradcheck.programs.primitives.structure import STRUCTURE
 
 __all__ = ["Decision", "Steps", "compile_afresh", "compile_jaxpr", "evaluate", "same_cell"]
 
 INTEGERS = Integers()
+
+LARGEST_CONSTANT = 2**16
+"""Entries of a moved constant that a compiled program keeps: half a megabyte."""
 
 _compiled: weakref.WeakKeyDictionary[Any, dict[int, Steps]] = weakref.WeakKeyDictionary()
 
@@ -72,6 +77,18 @@ class Step(NamedTuple):
     primitive: str
     source_infos: tuple[Any, ...]
 
+    def run(self, registers: list[Any], decisions: list[Decision] | None) -> Any:
+        """Read the operands, write the result, and return it."""
+        function, sources, targets, takes_decisions, has_list, *_ = self
+        arguments = [registers[slot] for slot in sources]
+        result = function(decisions, *arguments) if takes_decisions else function(*arguments)
+        if has_list:
+            for slot, part in zip(targets, result, strict=True):
+                registers[slot] = part
+        else:
+            registers[targets[0]] = result
+        return result
+
     @property
     def name(self) -> str:
         """The primitive with the user's source line, as far as that is known."""
@@ -92,7 +109,22 @@ class Steps:
         self.initial: list[Any] = [None] * plan.registers
         for register, value in plan.constants:
             self.initial[register] = _constant(value, arithmetic)
-        self.steps = [self._step(equation, nested) for equation in plan.equations]
+        steps = [self._step(equation, nested) for equation in plan.equations]
+        self.steps = self._without_constant_steps(steps)
+
+    def _without_constant_steps(self, steps: Sequence[Step]) -> list[Step]:
+        """Move small constants to their places once for all; return the other steps."""
+        known = {register for register, _ in self.plan.constants}
+        left = []
+        for step in steps:
+            if step.primitive in STRUCTURE and known.issuperset(step.sources):
+                sizes = [prod(self.plan.types[target].shape) for target in step.targets]
+                if max(sizes) <= LARGEST_CONSTANT:
+                    step.run(self.initial, None)
+                    known.update(step.targets)
+                    continue
+            left.append(step)
+        return left
 
     def _step(self, equation: Planned, nested: Compiler) -> Step:
         function, takes_decisions = self._function(equation, nested)
@@ -138,7 +170,9 @@ class Steps:
                 for value, expected in zip(inputs, self.plan.input_types, strict=True)
             ]
             return [
-                np.asarray(value) if isinstance(value, np.generic) else value
+                np.asarray(value)
+                if isinstance(value, np.generic)
+                else self.arithmetic.result(value)
                 for value in self.run(values, decisions, watch)
             ]
 
@@ -153,16 +187,9 @@ class Steps:
         for slot, value in zip(self.plan.inputs, inputs, strict=True):
             registers[slot] = value
         for step in self.steps:
-            function, sources, targets, takes_decisions, has_list, *_ = step
-            arguments = [registers[slot] for slot in sources]
-            result = function(decisions, *arguments) if takes_decisions else function(*arguments)
+            result = step.run(registers, decisions)
             if watch is not None:
                 watch(step, result)
-            if has_list:
-                for slot, part in zip(targets, result, strict=True):
-                    registers[slot] = part
-            else:
-                registers[targets[0]] = result
         return [registers[slot] for slot in self.plan.outputs]
 
 

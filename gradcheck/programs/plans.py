@@ -72,6 +72,7 @@ class Plan:
     """The equations of a jaxpr over numbered registers.
 
     Attributes:
+        types: what each register holds.
         constants: the registers that hold a value from the beginning, with that value.
     """
 
@@ -80,10 +81,10 @@ class Plan:
         self.constants: list[tuple[int, Any]] = []
         self._origins: dict[int, int] = {}
         self._planned: list[Planned] = []
-        self._types: list[ArrayType] = []
+        self.types: list[ArrayType] = []
         self._known_types: dict[int, ArrayType] = {}
         self.inputs = [self._register(variable.aval) for variable in jaxpr.invars]
-        self.input_types = self._types.copy()
+        self.input_types = self.types.copy()
         self.outputs = self._add(jaxpr, constants, self.inputs, ())
         self.equations = _needed(self._planned, self.outputs)
         read = {*self.outputs, *(source for eqn in self.equations for source in eqn.sources)}
@@ -94,11 +95,11 @@ class Plan:
     @property
     def registers(self) -> int:
         """How many registers there are."""
-        return len(self._types)
+        return len(self.types)
 
     def _register(self, aval: Any) -> int:
-        self._types.append(self._type(aval))
-        return len(self._types) - 1
+        self.types.append(self._type(aval))
+        return len(self.types) - 1
 
     def _constant(self, aval: Any, value: Any) -> int:
         register = self._register(aval)
@@ -158,8 +159,8 @@ class Plan:
             Planned(
                 equation.primitive,
                 equation.params,
-                tuple([self._types[source] for source in sources]),
-                tuple([self._types[target] for target in targets]),
+                tuple([self.types[source] for source in sources]),
+                tuple([self.types[target] for target in targets]),
                 infos,
                 sources,
                 targets,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from jax import lax
 
 from gradcheck.errors import Abstention
+from gradcheck.programs.arithmetics.double_double import Double, two_sum
 from gradcheck.programs.arithmetics.extended import DOUBLE_DOUBLE, EXTENDED
 from gradcheck.programs.arithmetics.running_error import (
     RUNNING_ERROR,
@@ -133,6 +136,77 @@ def test_inputs_may_carry_errors_of_their_own():
     (uncertain,) = evaluate(program, [rounded(x)], RUNNING_ERROR)
     assert uncertain.error == pytest.approx(1e8 * UNIT_ROUNDOFF, rel=1e-3)
     assert exact.error < 1e-15
+
+
+MIXED = {
+    "matrix products": lambda x, w, v: (x @ w) @ (w.T @ v),
+    "a product of moved parts": lambda x, w, v: (
+        (x[::-1].T * jnp.concatenate([w, v])[:4, :3]) @ v[:3]
+    ),
+    "products": lambda x, w, v: (x * 3.0) * (w.T * v.T) * x,
+    "quotients": lambda x, w, v: x / (2.0 + w.T * w.T) + 1.0 / (3.0 + v.T * v.T) / 7.0,
+    "sums": lambda x, w, v: jnp.cumsum(x, 0) + jnp.sum(w, 0)[:, None] - v.sum() + 0.1,
+    "functions": lambda x, w, v: jnp.tanh(x * w.T) + jnp.exp(x) * jnp.exp(v.T) - jnp.tanh(40 * x),
+    "a chosen part": lambda x, w, v: (
+        jnp.where(x < 100.0, x * w.T, 0.0) + jnp.where(x > 100.0, 1.0, v.T)
+    ),
+    "rows added": lambda x, w, v: jnp.zeros((2, 4)).at[np.array([1, 1, 0])].add(x * w.T + v.T),
+    "a layer and its gradients": lambda x, w, v: jax.grad(lambda x: jnp.sum(jnp.tanh(x @ w) @ v.T))(
+        x
+    ),
+}
+"""Programs in which exact numbers, numbers rounded once and numbers with errors of their own meet."""
+
+COARSE = 2.0**-20
+"""A relative error of inputs beside which the roundings of float64 are nothing."""
+
+
+def with_error(kind, x, signs):
+    """Return `x` with a bound of that kind, and the number at the end of it, as a sum of two float64."""
+    if kind == "exact":
+        return x, Double(x, np.zeros_like(x))
+    moved = signs * np.abs(x) * COARSE
+    bounded = rounded(x, COARSE) if kind == "relative" else Bounded(x, np.abs(moved))
+    return bounded, Double(*two_sum(x, moved))
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_the_bound_reaches_as_far_as_the_errors_of_the_inputs(name):
+    program = traced(MIXED[name], *map(np.ones, ((3, 4), (4, 3), (4, 3))))
+    double = RunningError(DOUBLE_DOUBLE.base, DOUBLE_DOUBLE.unit)
+    rng = np.random.default_rng(7)
+    for kinds in product(("exact", "relative", "absolute"), repeat=3):
+        inputs = [rng.normal(size=shape) for shape in ((3, 4), (4, 3), (4, 3))]
+        pairs = [
+            with_error(kind, x, rng.choice([-1.0, 1.0], x.shape))
+            for kind, x in zip(kinds, inputs, strict=True)
+        ]
+        (ours,) = evaluate(program, [mine for mine, _ in pairs], RUNNING_ERROR)
+        (theirs,) = evaluate(program, [Bounded(other, 0.0) for _, other in pairs], double)
+        gap = np.abs((ours.value - theirs.value.high) - theirs.value.low)
+        assert np.all(gap <= ours.error + theirs.error)
+        assert np.all(ours.error <= (1e-10 if set(kinds) == {"exact"} else 1e-2))
+        if set(kinds) != {"exact"}:
+            assert np.any(gap > COARSE / 1000)
+
+
+def test_the_error_of_a_product_of_inexact_numbers_is_their_own():
+    """By one product of matrices, the bound is at most twice that by four."""
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(5, 60)), rng.normal(size=(60, 7))
+    for a_error, b_error in (
+        (1e-12, 1e-12),
+        (1e-9, 1e-14),
+        (1e-14, 1e-9),
+        (0.0, 1e-12),
+        (1e-3, 1e-1),
+    ):
+        left, right = Bounded(a, np.abs(a) * a_error), Bounded(b, np.abs(b) * b_error)
+        bound = RUNNING_ERROR.matmul(left, right).error
+        size = np.abs(a) @ np.abs(b)
+        exactly = size * (60 * UNIT_ROUNDOFF + a_error + b_error + a_error * b_error)
+        assert np.all(bound >= exactly)
+        assert np.all(bound <= 2.001 * exactly)
 
 
 def undecided(function, x):

@@ -44,22 +44,26 @@ MEANT_BITS = 20
 LARGEST_EXACT_INTEGER = 2.0**53
 """Whole numbers up to here are what the author wrote."""
 
+Error = Array | float
+"""A bound on the absolute error of each entry; or, as a float, on the relative error of all of them.
+
+A relative bound, 0.0 for exact numbers, stays so through whatever moves entries only."""
+
 
 class Bounded(NamedTuple):
-    """An array of numbers and, for each entry, a bound on its absolute error."""
+    """An array of numbers and a bound on the error of each; what an evaluation returns has an array."""
 
     value: Any
-    error: Array
+    error: Error
 
 
 def rounded(array: Any, unit: float = UNIT_ROUNDOFF) -> Bounded:
     """Return `array` as numbers that were rounded once, by a relative error of at most `unit`.
 
-    >>> rounded(np.array(2.0)).error == 2 * UNIT_ROUNDOFF * SLACK
-    np.True_
+    >>> rounded(np.array(2.0)).error == UNIT_ROUNDOFF * SLACK
+    True
     """
-    value = np.asarray(array)
-    return Bounded(value, np.abs(value).astype(np.float64) * (unit * SLACK))
+    return Bounded(np.asarray(array), unit * SLACK)
 
 
 class RunningError(Arithmetic):
@@ -78,6 +82,7 @@ class RunningError(Arithmetic):
     def __init__(self, base: Arithmetic, unit: float) -> None:
         super().__init__()
         self.base = base
+        self._is_float64 = isinstance(base, Floating) and base.name == "float64"
         self.unit = unit * SLACK
         self.name = f"running error in {base.name}"
         self.elementwise = self._elementwise()
@@ -87,34 +92,60 @@ class RunningError(Arithmetic):
         unit = self.least_unit
         if array.ndim == 0 and (epsilon := epsilon_of(array.dtype)) > EPSILON:
             unit = max(unit, epsilon / 2)
+        value = self.base.constant(array)
+        if unit == 0:
+            return Bounded(value, 0.0)
         size = np.abs(array).astype(np.float64)
-        return Bounded(self.base.constant(array), np.where(_meant(size), 0.0, size * unit * SLACK))
+        meant = _meant(size)
+        return Bounded(value, 0.0 if np.all(meant) else np.where(meant, 0.0, size * unit * SLACK))
 
     def argument(self, array: Any) -> Bounded:
-        return Bounded(self.base.constant(np.asarray(array)), np.zeros(np.shape(array)))
+        return Bounded(self.base.constant(np.asarray(array)), 0.0)
+
+    def result(self, value: Any) -> Any:
+        return Bounded(value.value, self.absolute(value)) if isinstance(value, Bounded) else value
 
     def companion(self, value: Any) -> Array:
         return self.base.companion(value.value) if isinstance(value, Bounded) else value
 
     def radius(self, value: Any) -> Any:
-        return value.error if isinstance(value, Bounded) else 0.0
+        is_exact = not isinstance(value, Bounded) or _is_exact(value.error)
+        return 0.0 if is_exact else self.absolute(value)
+
+    def absolute(self, x: Bounded) -> Array:
+        """Return the bound on the absolute error of each entry."""
+        if type(x.error) is not float:
+            return x.error  # type: ignore[return-value]
+        if x.error == 0:
+            return np.zeros(np.shape(self.base.companion(x.value)))
+        return self.size(x.value) * x.error
 
     def size(self, value: Any) -> Array:
         """Return the magnitude of each base number, in float64, as an array of its own."""
         return np.abs(self._float64(value))
 
     def _float64(self, value: Any) -> Array:
+        if self._is_float64:
+            return value  # type: ignore[no-any-return]
         return np.asarray(self.base.companion(value)).astype(np.float64, copy=False)
 
     def lift(self, function: Callable[..., Any], discrete: Sequence[bool] = ()) -> Any:
         on_values = self.base.lift(function, discrete)
 
         def lifted(*operands: Any) -> Any:
-            values = on_values(*(o.value if isinstance(o, Bounded) else o for o in operands))
-            errors = function(*(o.error if isinstance(o, Bounded) else o for o in operands))
-            if not isinstance(errors, list):
+            values = on_values(*[o.value if isinstance(o, Bounded) else o for o in operands])
+            bounds = [o.error for o in operands if isinstance(o, Bounded)]
+            errors: Any
+            if all([type(bound) is float for bound in bounds]):
+                largest = max(bounds, default=0.0)
+                errors = [largest] * len(values) if isinstance(values, list) else largest
+            else:
+                errors = function(
+                    *[self.absolute(o) if isinstance(o, Bounded) else o for o in operands]
+                )
+            if not isinstance(values, list):
                 return Bounded(values, errors)
-            plain = discrete or (False,) * len(errors)
+            plain = discrete or (False,) * len(values)
             return [
                 value if is_plain else Bounded(value, error)
                 for value, error, is_plain in zip(values, errors, plain, strict=True)
@@ -123,25 +154,46 @@ class RunningError(Arithmetic):
         return lifted
 
     def sum(self, x: Bounded, axes: tuple[int, ...]) -> Bounded:
-        count = int(np.prod([np.shape(x.error)[axis] for axis in axes], dtype=np.int64))
-        rounding = self.size(x.value) * (max(count - 1, 0) * self.unit)
-        return Bounded(self.base.sum(x.value, axes), np.add.reduce(x.error + rounding, axis=axes))
+        return Bounded(
+            self.base.sum(x.value, axes),
+            np.add.reduce(self._with_roundings_of_a_sum(x, axes), axis=axes),
+        )
 
     def cumsum(self, x: Bounded, axis: int) -> Bounded:
-        count = np.shape(x.error)[axis]
-        rounding = self.size(x.value) * (max(count - 1, 0) * self.unit)
-        return Bounded(self.base.cumsum(x.value, axis), np.cumsum(x.error + rounding, axis))
+        errors = self._with_roundings_of_a_sum(x, (axis,))
+        return Bounded(self.base.cumsum(x.value, axis), np.cumsum(errors, axis))
+
+    def _with_roundings_of_a_sum(self, x: Bounded, axes: tuple[int, ...]) -> Array:
+        """Return the bound of each entry together with the roundings of a sum along `axes`."""
+        size = self.size(x.value)
+        count = int(np.prod([size.shape[axis] for axis in axes], dtype=np.int64))
+        roundings = max(count - 1, 0) * self.unit
+        if type(x.error) is float:
+            return size * (roundings + x.error)
+        return x.error + size * roundings
 
     def matmul(self, a: Bounded, b: Bounded) -> Bounded:
         value = self.base.matmul(a.value, b.value)
-        a_size, b_size = self.size(a.value), self.size(b.value)
-        count = a_size.shape[-1]
-        b_error = b_size * (count * self.unit)
-        b_error += b.error
-        error: Any = a_size @ b_error
-        if a.error.any():
-            b_size += b.error
-            error += a.error @ b_size
+        left, right = self.size(a.value), self.size(b.value)
+        count = left.shape[-1]
+        roundings = count * self.unit
+        if type(a.error) is float and type(b.error) is float:
+            left *= roundings + _compound(a.error, b.error)
+        elif type(a.error) is float:
+            right *= roundings + a.error
+            right += b.error if a.error == 0 else b.error * (1 + a.error)
+        elif type(b.error) is float:
+            left *= roundings + b.error
+            left += a.error if b.error == 0 else a.error * (1 + b.error)
+        else:
+            # (|a| + e/s) (s|b| + f) = s|a||b| + |a|f + e|b| + ef/s: one product for four, which
+            # bounds them where s covers the roundings, and is tightest with s^2 = (e/|a|) (f/|b|).
+            square = _relative_mean(a.error, left) * _relative_mean(b.error, right)
+            share = max(roundings, min(square, 1.0) ** 0.5)
+            left += a.error / share
+            right *= share
+            right += b.error
+        error = np.matmul(left, right)
         error += count * UNDERFLOW
         return Bounded(value, error)
 
@@ -149,15 +201,16 @@ class RunningError(Arithmetic):
         self, operand: Bounded, places: Array, inside: Array | None, updates: Bounded
     ) -> Bounded:
         value = self.base.scatter_add(operand.value, places, inside, updates.value)
-        flat = updates.error.reshape(-1)
+        flat = self.absolute(updates).reshape(-1)
         added = self.size(updates.value).reshape(-1)
+        before = self.absolute(operand)
         if inside is not None:
             places, flat, added = places[inside], flat[inside], added[inside]
-        counts = np.bincount(places, minlength=operand.error.size)
+        counts = np.bincount(places, minlength=before.size)
         sizes = self.size(operand.value).reshape(-1) + np.bincount(places, added, counts.size)
-        error = operand.error.reshape(-1) + np.bincount(places, flat, counts.size)
+        error = before.reshape(-1) + np.bincount(places, flat, counts.size)
         error = np.add(error, counts * sizes * self.unit)
-        return Bounded(value, error.reshape(operand.error.shape))
+        return Bounded(value, error.reshape(before.shape))
 
     def special(self, operation: Operation) -> Any:
         if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
@@ -195,26 +248,48 @@ class RunningError(Arithmetic):
     def _rounded_sum(self, value: Any, a: Bounded, b: Bounded) -> Bounded:
         error = self.size(value)
         error *= self.unit
-        error += a.error
-        error += b.error
+        for operand in (a, b):
+            if not _is_exact(operand.error):
+                error += self.absolute(operand)
         return Bounded(value, error)
 
     def _multiply(self, a: Bounded, b: Bounded) -> Bounded:
         value = self.base.elementwise["mul"](a.value, b.value)
-        error, a_size = self.size(value), self.size(a.value)
-        error *= self.unit
+        if type(b.error) is float:
+            a, b = b, a
+        error = self.size(value)
+        if type(a.error) is not float:
+            error *= self.unit
+            error += self.size(b.value) * a.error
+            error += (self.size(a.value) + a.error) * b.error
+        elif type(b.error) is float:
+            error *= self.unit + _compound(a.error, b.error)
+        else:
+            error *= self.unit + a.error
+            moved = self.size(a.value)
+            moved *= 1 + a.error
+            error += moved * b.error
         error += UNDERFLOW
-        error += self.size(b.value) * a.error
-        a_size += a.error
-        error += a_size * b.error
         return Bounded(value, error)
 
     def _divide(self, a: Bounded, b: Bounded) -> Bounded:
         value = self.base.elementwise["div"](a.value, b.value)
-        size = self.size(value)
-        room = self.size(b.value) - b.error
-        moved = np.where(room > 0, (a.error + size * b.error) / room, np.inf)
-        return Bounded(value, size * self.unit + moved + UNDERFLOW)
+        error = self.size(value)
+        if type(b.error) is not float:
+            room = self.size(b.value) - b.error
+            moved = error * b.error
+            moved += self.absolute(a)
+            moved /= room
+            error *= self.unit
+            error += np.where(room > 0, moved, np.inf)
+        else:
+            nearest = 1 - b.error  # the smallest divisor, in units of the one at hand
+            relative = b.error + (a.error if type(a.error) is float else 0.0)
+            error *= self.unit + (relative / nearest if nearest > 0 else np.inf)
+            if type(a.error) is not float:
+                error += a.error / (self.size(b.value) * nearest)
+        error += UNDERFLOW
+        return Bounded(value, error)
 
     def _function(self, name: str, spread: Callable[..., Array]) -> Callable[..., Bounded]:
         function = self.base.elementwise[name]
@@ -224,11 +299,27 @@ class RunningError(Arithmetic):
             value = function(*(x.value for x in operands))
             result = self._float64(value)
             points = [self._float64(x.value) for x in operands]
-            moved = spread(result, *points, *(x.error for x in operands))
-            own = roundings(np.abs(result), *points) * self.unit
-            return Bounded(value, own + moved * SLACK + UNDERFLOW)
+            error = roundings(np.abs(result), *points) * self.unit
+            if not all(_is_exact(x.error) for x in operands):
+                error += spread(result, *points, *map(self.absolute, operands)) * SLACK
+            error += UNDERFLOW
+            return Bounded(value, error)
 
         return bounded
+
+
+def _is_exact(error: Error) -> bool:
+    return type(error) is float and error == 0
+
+
+def _compound(one: float, other: float) -> float:
+    """Return the relative error of a product by those of its factors."""
+    return one + other + one * other
+
+
+def _relative_mean(error: Error, size: Array) -> float:
+    """Return about how large the errors are beside the numbers; NaN where that cannot be said."""
+    return float(np.sum(error)) / float(np.sum(size) or np.nan)
 
 
 def _usual_roundings(size: Array, *_: Array) -> Array:

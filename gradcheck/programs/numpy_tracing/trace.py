@@ -156,8 +156,12 @@ class Trace:
             lambda leaf: next(results) if is_number(leaf) else leaf, self.outputs
         )
 
+    @cached_property
+    def _leaves(self) -> list[tuple[str, Any]]:
+        return trees.leaves(self._arguments)
+
     def _fits(self, arguments: tuple[Any, ...]) -> bool:
-        mine, theirs = trees.leaves(self._arguments), trees.leaves(arguments)
+        mine, theirs = self._leaves, trees.leaves(arguments)
         return len(mine) == len(theirs) and all(
             path == other_path and _is_interchangeable(leaf, other)
             for (path, leaf), (other_path, other) in zip(mine, theirs, strict=True)
