@@ -23,9 +23,7 @@ def variables_of(arguments: Any) -> list[NDArray[Any]]:
 def architecture_of(arguments: Any) -> Any:
     """Return what two arguments share exactly if one program serves both: shapes, and all constants."""
     return tuple(
-        (path, value.shape, value.dtype)
-        if trees.is_variable(value)
-        else (path, _exactly(value))
+        (path, value.shape, value.dtype) if trees.is_variable(value) else (path, _exactly(value))
         for path, value in trees.leaves(arguments)
     )
 

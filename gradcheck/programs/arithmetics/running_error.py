@@ -136,7 +136,7 @@ class RunningError(Arithmetic):
             values = on_values(*[o.value if isinstance(o, Bounded) else o for o in operands])
             bounds = [o.error for o in operands if isinstance(o, Bounded)]
             errors: Any
-            if all([type(bound) is float for bound in bounds]):
+            if all(type(bound) is float for bound in bounds):
                 largest = max(bounds, default=0.0)
                 errors = [largest] * len(values) if isinstance(values, list) else largest
             else:
