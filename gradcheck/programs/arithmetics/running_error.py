@@ -44,6 +44,9 @@ MEANT_BITS = 20
 LARGEST_EXACT_INTEGER = 2.0**53
 """Whole numbers up to here are what the author wrote."""
 
+COSTLY_PRODUCT = 2**18
+"""Multiplications from which on a product of matrices costs more than the sums that save one."""
+
 Error = Array | float
 """A bound on the absolute error of each entry; or, as a float, on the relative error of all of them.
 
@@ -179,21 +182,17 @@ class RunningError(Arithmetic):
         roundings = count * self.unit
         if type(a.error) is float and type(b.error) is float:
             left *= roundings + _compound(a.error, b.error)
+            error = np.matmul(left, right)
         elif type(a.error) is float:
-            right *= roundings + a.error
-            right += b.error if a.error == 0 else b.error * (1 + a.error)
+            error = np.matmul(left, right * (roundings + a.error) + b.error * (1 + a.error))
         elif type(b.error) is float:
-            left *= roundings + b.error
-            left += a.error if b.error == 0 else a.error * (1 + b.error)
-        else:
-            # (|a| + e/s) (s|b| + f) = s|a||b| + |a|f + e|b| + ef/s: one product for four, which
-            # bounds them where s covers the roundings, and is tightest with s^2 = (e/|a|) (f/|b|).
-            square = _relative_mean(a.error, left) * _relative_mean(b.error, right)
-            share = max(roundings, min(square, 1.0) ** 0.5)
-            left += a.error / share
-            right *= share
+            error = np.matmul(left * (roundings + b.error) + a.error * (1 + b.error), right)
+        elif left.size * right.shape[-1] < COSTLY_PRODUCT:
+            error = np.matmul(left, right * roundings + b.error)
             right += b.error
-        error = np.matmul(left, right)
+            error += np.matmul(a.error, right)
+        else:
+            error = _folded_product(left, a.error, right, b.error, roundings)
         error += count * UNDERFLOW
         return Bounded(value, error)
 
@@ -317,9 +316,20 @@ def _compound(one: float, other: float) -> float:
     return one + other + one * other
 
 
-def _relative_mean(error: Error, size: Array) -> float:
-    """Return about how large the errors are beside the numbers; NaN where that cannot be said."""
-    return float(np.sum(error)) / float(np.sum(size) or np.nan)
+def _folded_product(left: Array, e: Any, right: Array, f: Any, roundings: float) -> Array:
+    """Bound r|a||b| + |a|f + e|b| + ef, for sizes `left` and `right` with errors e and f, by one product.
+
+    (|a| + e/s) (s|b| + f) = s|a||b| + |a|f + e|b| + ef/s is larger where r <= s <= 1, and closest where
+    s^2 is the product of the relative errors. Each entry along the axis that is summed has its own s.
+    """
+    share = np.sqrt(e.sum(-2) / left.sum(-2) * (f.sum(-1) / right.sum(-1)))
+    share = np.fmax(
+        np.fmin(share, 1.0), roundings
+    )  # NaN, of zeros and infinities, gives the roundings
+    left += e / share[..., None, :]
+    right *= share[..., None]
+    right += f
+    return np.matmul(left, right)  # type: ignore[no-any-return]
 
 
 def _usual_roundings(size: Array, *_: Array) -> Array:
