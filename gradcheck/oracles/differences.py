@@ -1,6 +1,6 @@
 """The derivative of a function of one variable by differences, with a bound that holds.
 
-Nothing here knows of rules or arrays: f is a function of a number, mostly the restriction of
+Nothing here knows of rules: f is a function of a number, mostly the restriction of
 <cotangent, forward(x + t d)> to a line, and its derivative at t = 0 is asked for.
 """
 
@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.errors import UsageError
 from gradcheck.oracles.kinks import level_jumps, merged, near_kink, one_sided
 from gradcheck.oracles.window_search import NOISE_SPREAD, WindowSearch
-from gradcheck.oracles.windows import ROUNDING_UNIT, Window
+from gradcheck.oracles.windows import ROUNDING_UNIT, Window, pointwise
 
-__all__ = ["Derivative", "OneSided", "Status", "estimate_derivative"]
+__all__ = ["Derivative", "OneSided", "Status", "estimate_derivative", "pointwise"]
 
+Array = NDArray[np.float64]
 Status = Literal["smooth", "kink", "noise", "domain", "not finite"]
 
 JITTER = (0.7, 1.0)
@@ -93,7 +95,7 @@ class Derivative:
 
 
 def estimate_derivative(
-    f: Callable[[float], float],
+    f: Callable[[Array], Array],
     *,
     scale: float = 1.0,
     limits: tuple[float, float] = (-math.inf, math.inf),
@@ -110,7 +112,8 @@ def estimate_derivative(
     of the interpolant bound its error (see `gradcheck.oracles.windows`). f is not called at 0.
 
     Args:
-        f: the function, float to float; NaN and infinities mean "outside the domain".
+        f: the function, elementwise from an array of t (k,) to its values (k,); NaN and infinities mean
+            "outside the domain". `pointwise` makes one of a function of floats.
         scale: the size of t at which f may change by its own order; the first window is 0.03 of it.
         limits: the open interval of t inside the declared domain; f is called nowhere else. An end
             at 0 asks for the derivative from the other side.
@@ -133,7 +136,7 @@ def estimate_derivative(
     >>> derivative = estimate_derivative(np.tanh, rng=np.random.default_rng(0))
     >>> abs(derivative.value - 1.0) <= derivative.bound < 1e-11
     True
-    >>> kink = estimate_derivative(lambda t: max(t, 0.0), rng=np.random.default_rng(0))
+    >>> kink = estimate_derivative(lambda t: np.maximum(t, 0.0), rng=np.random.default_rng(0))
     >>> kink.status, kink.allows(0.5), kink.allows(2.0)
     ('kink', True, False)
     """
@@ -143,10 +146,10 @@ def estimate_derivative(
         raise UsageError(f"limits are {limits!r}, expected an interval that contains t = 0")
     calls = 0
 
-    def counted(t: float) -> float:
+    def counted(t: Array) -> Array:
         nonlocal calls
-        calls += 1
-        return float(f(t))
+        calls += len(t)
+        return f(t)
 
     finest = FINEST * scale if finest is None else finest
     search = WindowSearch(counted, scale, limits, rounding, same_cell, finest, target, value)

@@ -200,7 +200,7 @@ class _Test:
             return direction
 
         return Kinks(
-            lambda displacement: float(line.value_at(1.0, along(displacement))),
+            lambda displacement: float(line.values(along(displacement)[np.newaxis])[0]),
             reach,
             lambda direction: line.derivative(along(direction)),
             lambda found, claimed, direction: line.excuses(found, claimed, along(direction)),

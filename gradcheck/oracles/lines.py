@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,7 +87,7 @@ class Line:
             except Abstention:
                 self.wide = None
         seen = self.wide or claim
-        self.leaves = [
+        leaves = [
             leaf
             for name, tree in zip(self.rule.input_names, seen.point.inputs, strict=True)
             for leaf in trees.leaves(tree, name)
@@ -104,11 +105,22 @@ class Line:
             variable.path: (slice(start, stop), variable.value.shape)
             for variable, start, stop in zip(self.variables, ends, ends[1:], strict=False)
         }
-        self.epsilon = coarsest_epsilon([value for _, value in self.leaves])
-        self.moved = [np.ones(base.shape, bool) for base in self.base]
+        self.parts = [(self.places.get(path, (None,))[0], leaf) for path, leaf in leaves]
+        self.flat = [path for path, _ in leaves] == list(self.rule.input_names)
+        self.epsilon = coarsest_epsilon([leaf for _, leaf in leaves])
+        self.shapes = [base.shape for base in self.base]
+        self.weights = [u.astype(np.longdouble) for u in self.cotangent]
+        self.origin = [base.astype(np.longdouble) for base in self.base]
+        with np.errstate(all="ignore"):
+            self.sizes = [
+                np.abs(u * base.astype(np.float64))
+                for u, base in zip(self.cotangent, self.base, strict=True)
+            ]
+        self.moved = [np.ones(shape, bool) for shape in self.shapes]
         self.magnitude = self._contraction()
         self.unit = max((epsilon_of(y.dtype) for y in self.base), default=EPSILON) / 2
         self.low, self.high = self._limits()
+        self.unlimited = bool(np.all(np.isneginf(self.low)) and np.all(np.isposinf(self.high)))
         self.observe_spread(1)
 
     def observe_spread(self, runs: int) -> None:
@@ -136,9 +148,9 @@ class Line:
         if not limits[0] < limits[1]:
             return Derivative(np.nan, np.inf, 0, 0.0, "domain", reason=NO_ROOM)
         scale = step_scale(direction, self.size)
-        self.moved = [np.zeros(base.shape, bool) for base in self.base]
+        self.moved = [np.zeros(shape, bool) for shape in self.shapes]
         found = estimate_derivative(
-            lambda t: self.value_at(t, direction),
+            self.along(direction),
             scale=scale,
             limits=limits,
             rounding=self.rounding,
@@ -156,7 +168,7 @@ class Line:
     def refutes(self, found: Derivative, claimed: float, direction: Array) -> bool:
         """Whether narrow windows too exclude `claimed`, which `found` along `direction` excludes."""
         refutation = Refutation(
-            lambda t: self.value_at(t, direction),
+            self.along(direction),
             self.rounding(),
             self._hidden(self.moved),
             self._finest(direction),
@@ -175,11 +187,11 @@ class Line:
         start, stop = self._limits_along(direction)
         if not start < -WIDER * t < WIDER * t < stop:
             return False
-        gap = cancelled_gap(lambda t: np.concatenate(self._changes_at(t, direction)), t)
-        if not gap >= GAP_FOR_ERROR * error:
+        steps = np.array([t, -t, WIDER * t, -WIDER * t])
+        changes = self._changes(steps[:, np.newaxis] * direction)
+        if not cancelled_gap(np.concatenate(changes, axis=1), t) >= GAP_FOR_ERROR * error:
             return False
-        pairs = zip(self._changes_at(t, direction), self._changes_at(-t, direction), strict=True)
-        bends = [right + left for right, left in pairs]
+        bends = [part[0] + part[1] for part in changes]
         return all(self._allows_where([sign * b > 0 for b in bends], direction) for sign in (1, -1))
 
     def _allows_where(self, chosen: Sequence[NDArray[Any]], direction: Array) -> bool:
@@ -201,32 +213,46 @@ class Line:
         self.evaluations += line.evaluations
         return found.allows(claimed) or not line.refutes(found, claimed, direction)
 
-    def value_at(self, t: complex, direction: Array) -> Any:
-        """Return <cotangent, forward(x + t d) - forward(x)>; NaN where the forward raises."""
-        wide = np.clongdouble if isinstance(t, complex) else np.longdouble
-        total = sum((part.sum() for part in self._changes_at(t, direction)), wide(0))
-        return complex(total) if isinstance(t, complex) else float(total)
+    def along(self, direction: Array) -> Callable[[Array], Array]:
+        """Return t (k,) -> <cotangent, forward(x + t d) - forward(x)> (k,) for a direction d (n,)."""
+        return lambda t: self.values(t[:, np.newaxis] * direction)
 
-    def _changes_at(self, t: complex, direction: Array) -> list[NDArray[Any]]:
-        """Return cotangent * (forward(x + t d) - forward(x)), flat, for each array of the output."""
-        self.evaluations += 1
-        inputs = self._inputs_at(self.x + t * direction)
-        wide = np.clongdouble if isinstance(t, complex) else np.longdouble
-        changes = []
+    def values(self, displacements: Array) -> Array:
+        """Return <cotangent, forward(x + d) - forward(x)> (k,) for the rows d of `displacements` (k, n).
+
+        NaN where the forward raises or is not finite.
+        """
+        sums = [np.add.reduce(part, axis=1) for part in self._changes(displacements)]
+        total = sums[0] if len(sums) == 1 else np.sum(sums, axis=0)
+        values: Array = total.astype(np.float64)
+        return values
+
+    def _changes(self, displacements: Array) -> list[NDArray[Any]]:
+        """Return cotangent * (forward(x + d) - forward(x)), each row flat, for each array of the output."""
+        self.evaluations += len(displacements)
+        with np.errstate(all="ignore"):
+            outputs = [self._output_at(x) for x in self.x + displacements]
+            changes = []
+            for index, (moved, weight, base) in enumerate(
+                zip(self.moved, self.weights, self.origin, strict=True)
+            ):
+                change = np.array([output[index] for output in outputs], np.longdouble) - base
+                moved |= np.logical_or.reduce(change != 0, axis=0)
+                changes.append((weight * change).reshape(len(outputs), -1))
+        return changes
+
+    def _output_at(self, x: Array) -> list[NDArray[Any]]:
+        """Return the arrays of the output at `x` (n,); full of NaN where the forward raises."""
         try:
-            with np.errstate(all="ignore"):
-                output = self.rule.primal(inputs)
-                for moved, weight, base, (_, value) in zip(
-                    self.moved, self.cotangent, self.base, trees.leaves(output), strict=True
-                ):
-                    change = np.asarray(value, wide) - base
-                    moved |= change != 0
-                    changes.append(np.ravel(weight * change))
+            output = self.rule.primal(self._inputs_at(x))
+            leaves = [np.asarray(value) for _, value in trees.leaves(output)]
+            if [leaf.shape for leaf in leaves] == self.shapes:
+                return leaves
         except RuleError:
             raise
         except Exception:
-            return [np.array([np.nan])]
-        return changes
+            pass  # outside of what the forward takes
+        return [np.full(shape, np.nan) for shape in self.shapes]
 
     def _hidden(self, moved: Sequence[Any]) -> float:
         """The rounding of numbers inside that may be as large as the inputs, and larger than the output."""
@@ -236,6 +262,8 @@ class Line:
         return self.epsilon * (self.magnitude + weight * float(np.max(np.abs(self.x), initial=1)))
 
     def _limits_along(self, direction: Array) -> tuple[float, float]:
+        if self.unlimited:
+            return -np.inf, np.inf
         moving = direction != 0
         with np.errstate(all="ignore"):
             ends = np.stack(
@@ -257,24 +285,27 @@ class Line:
         """Return the parts of an array (n,) by the path of their variable, in its shape."""
         return {path: flat[place].reshape(shape) for path, (place, shape) in self.places.items()}
 
-    def _inputs_at(self, x: NDArray[Any]) -> tuple[Any, ...]:
-        """Return the point's inputs, as new arrays, with the differenced variables at `x`."""
-        complex_too = x.dtype.kind == "c"
+    def _inputs_at(self, x: Array) -> tuple[Any, ...]:
+        """Return the point's inputs, as arrays of their own, with the differenced variables at `x`.
+
+        Those of float64 share the memory of `x`, which is the caller's to give away.
+        """
         values = []
-        for path, leaf in self.leaves:
-            if path in self.places:
-                place, shape = self.places[path]
-                part = x[place].reshape(shape)
-                values.append(part.astype(x.dtype if complex_too else leaf.dtype))
+        for place, leaf in self.parts:
+            if place is not None:
+                value = x[place].reshape(leaf.shape)
+                values.append(value if leaf.dtype == x.dtype else value.astype(leaf.dtype))
             else:
                 values.append(leaf.copy() if isinstance(leaf, np.ndarray) else leaf)
+        if self.flat:
+            return tuple(values)
         moved: tuple[Any, ...] = trees.rebuild(self.claim.point.inputs, values)
         return moved
 
     def _difference_of_two_runs(self) -> float:
         self.evaluations += 1
         with np.errstate(all="ignore"):
-            again = trees.leaves(self.rule.primal(self._inputs_at(self.x)))
+            again = trees.leaves(self.rule.primal(self._inputs_at(self.x.copy())))
             return float(
                 sum(
                     np.sum(np.abs(u * (np.asarray(y).astype(np.float64) - base)))
@@ -288,12 +319,9 @@ class Line:
 
     def _contraction(self) -> float:
         """Return the sum of |cotangent * output| over the outputs that moved."""
-        with np.errstate(all="ignore"):
-            total = sum(
-                float(np.sum(np.abs(u * y.astype(np.float64))[moved]))
-                for moved, u, y in zip(self.moved, self.cotangent, self.base, strict=True)
-            )
-        return total if np.isfinite(total) else 0.0
+        pairs = zip(self.sizes, self.moved, strict=True)
+        total = sum(float(np.add.reduce(size[moved])) for size, moved in pairs)
+        return total if math.isfinite(total) else 0.0
 
     def _limits(self) -> tuple[Array, Array]:
         """Return the open interval that each entry may move in, by its input's domain."""

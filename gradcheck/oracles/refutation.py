@@ -28,6 +28,8 @@ from gradcheck.oracles.windows import (
 
 __all__ = ["Refutation"]
 
+Array = NDArray[np.float64]
+
 MARGIN = 4.0
 """How much smaller than the error in question the bound of a window is that tells it."""
 
@@ -64,22 +66,21 @@ class Refutation:
     """The question whether the derivative of f at 0 is not what is claimed.
 
     Attributes:
-        f: the function of t.
+        f: the function of an array of t.
         noise: the rounding error of one value of f, in units of f.
         hidden: the same of what may be larger inside; it limits what a constant f tells.
         finest: the least half width at which t means something.
         limits: the open interval in which f may be called.
         widest: the size of t at which f may change by its own order.
 
-    >>> import math
     >>> from gradcheck.oracles.differences import estimate_derivative
-    >>> steps = Refutation(lambda t: math.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9), 1e6)
+    >>> steps = Refutation(lambda t: np.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9), 1e6)
     >>> wide = estimate_derivative(steps.f, scale=1e6, rng=np.random.default_rng(0))
     >>> wide.allows(0.0), steps.holds(wide, 0.0)
     (False, False)
     """
 
-    f: Callable[[float], float]
+    f: Callable[[Array], Array]
     noise: float
     hidden: float
     finest: float
@@ -160,8 +161,8 @@ class Refutation:
     def _range(self, steps: NDArray[Any]) -> float:
         """Return how far apart the values of f at these steps are, as far as it may be called there."""
         low, high = self.limits
-        values = [self.f(float(t)) for t in steps if low < t < high]
-        return float(np.ptp(values)) if values else 0.0
+        within = steps[(low < steps) & (steps < high)]
+        return float(np.ptp(self.f(within))) if within.size else 0.0
 
     def _window(self, low: float, high: float) -> Window | None:
         """Fit a window within the limits; None where f is not finite or there is no room."""

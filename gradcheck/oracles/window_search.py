@@ -12,9 +12,14 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gradcheck.oracles.windows import ROUNDING_UNIT, STEP_SHARE, TELLING, Window, fit_window
 
 __all__ = ["WindowSearch"]
+
+Array = NDArray[np.float64]
 
 STEP = 0.03
 """Half the first window, relative to `scale`: twelve coefficients of an f whose nearest singularity
@@ -83,7 +88,7 @@ class WindowSearch:
     known, holds a feature narrower than the distance of its points.
     """
 
-    f: Callable[[float], float]
+    f: Callable[[Array], Array]
     scale: float
     limits: tuple[float, float]
     rounding: float | Callable[[], float] | None
@@ -92,6 +97,7 @@ class WindowSearch:
     target: float | None = None
     value: float | None = None
     windows: list[Window] = field(default_factory=list)
+    _best: Window | None = field(default=None, init=False)
 
     def run(self, jitter: float) -> Window | None:
         """Return the best window, or None if f is finite in none; `jitter` scales the first one."""
@@ -132,14 +138,16 @@ class WindowSearch:
     @property
     def best(self) -> Window:
         """The window with the smallest bound among those that no narrower window contradicts."""
-        windows = [self._in_the_light_of_others(window) for window in self.windows]
-        trusted = [
-            window
-            for window in windows
-            if not any(window.contradicts(other) for other in windows if other.half < window.half)
-        ]
-        truest = [window for window in trusted if not self.misses_the_value(window)]
-        return min(truest or trusted, key=lambda window: window.bound)
+        if self._best is None:
+            windows = [self._in_the_light_of_others(window) for window in self.windows]
+            trusted = [
+                one
+                for one in windows
+                if not any(one.contradicts(other) for other in windows if other.half < one.half)
+            ]
+            truest = [window for window in trusted if not self.misses_the_value(window)]
+            self._best = min(truest or trusted, key=lambda window: window.bound)
+        return self._best
 
     def misses_the_value(self, window: Window) -> bool:
         """Whether f at 0 lies beside `window`, or beside a narrower one whose bound is finer."""
@@ -181,6 +189,7 @@ class WindowSearch:
         window = fit_window(self.f, low, high, self.rounding)
         if window is not None:
             self.windows.append(window)
+            self._best = None
         return window
 
     def climb(self, inner: Window) -> None:
@@ -276,5 +285,6 @@ class WindowSearch:
             if window is not None and window.flat:
                 # Narrower than one step of f's own rounding it tells nothing of the slope.
                 self.windows.remove(window)
+                self._best = None
             elif window is not None and window.bound < best.bound:
                 self.climb(window)

@@ -16,12 +16,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POINTS", "TELLING", "Window", "fit_window"]
+__all__ = ["POINTS", "TELLING", "Window", "fit_window", "pointwise"]
+
+Array = NDArray[np.float64]
 
 POINTS = 12
 """Values of f in one window. At a window of 0.03 times the distance to the nearest singularity the
@@ -61,11 +64,13 @@ periodic in t, may cancel from the tail: once in 400, where it made the bound te
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 """Multiples of it, modulo 1, fill the unit interval evenly and obey no such relation."""
 
+KEPT_WEIGHTS = 64
+"""Places of 0 in a window whose weights are kept: most windows lie symmetrically around it or end in it."""
+
 _INDEX = np.arange(POINTS)
 _ANGLES = np.pi / POINTS * (_INDEX + 0.5 + DISPLACEMENT * ((_INDEX + 1) * GOLDEN % 1.0 - 0.5))
 _NODES = np.cos(_ANGLES)
 _TO_COEFFICIENTS = np.linalg.inv(np.cos(np.outer(_ANGLES, _INDEX)))
-_OUTSIDE_IN = np.argsort(-np.abs(_NODES), kind="stable")
 
 
 @dataclass(frozen=True)
@@ -130,32 +135,37 @@ class Window:
         return abs(self.slope - other.slope) > self.bound + other.bound
 
 
+def pointwise(f: Callable[[float], float]) -> Callable[[Array], Array]:
+    """Return the function of arrays that applies `f` to each number.
+
+    >>> pointwise(math.sqrt)(np.array([1.0, 4.0])).tolist()
+    [1.0, 2.0]
+    """
+    return lambda t: np.array([f(float(each)) for each in t], dtype=np.float64)
+
+
 def fit_window(
-    f: Callable[[float], float],
+    f: Callable[[Array], Array],
     low: float,
     high: float,
     rounding: float | Callable[[], float] | None = None,
 ) -> Window | None:
     """Fit the slope at 0 from twelve values of `f` on `[low, high]`; None if one is not finite.
 
-    `rounding` is the absolute rounding error of one value of f, where it is known, or a function that
-    gives it once the values are; those near the ends are asked for first and the rest not at all
-    once one is not finite.
+    `f` takes an array of t. `rounding` is the absolute rounding error of one value of f, where it is known,
+    or a function that gives it once the values are.
 
-    >>> import math
-    >>> window = fit_window(math.sin, -0.03, 0.03)
+    >>> window = fit_window(np.sin, -0.03, 0.03)
     >>> abs(window.slope - 1.0) <= window.bound < 1e-11
     True
     """
     half, middle = high / 2 - low / 2, high / 2 + low / 2
-    values = np.empty(POINTS)
-    for node in _OUTSIDE_IN:
-        values[node] = f(middle + half * float(_NODES[node]))
-        if not math.isfinite(values[node]):
-            return None
+    values = f(middle + half * _NODES)
+    if not np.logical_and.reduce(np.isfinite(values)):
+        return None
     if callable(rounding):
         rounding = rounding()
-    magnitude = float(np.max(np.abs(values)))
+    magnitude = float(np.maximum.reduce(np.abs(values)))
     if magnitude == 0.0:
         return _zero_window(low, high, rounding)
     unit = ROUNDING_UNIT
@@ -166,26 +176,27 @@ def fit_window(
     scaled = values / magnitude
     # Without its middle value f loses most of its size, and the sums below most of their rounding.
     coefficients = _TO_COEFFICIENTS @ (scaled - scaled[POINTS // 2])
-    weights, origin = _slopes_at(-middle / half), _values_at(-middle / half)
-    tail = max(float(np.sqrt(np.mean(coefficients[-TAIL:] ** 2))), ROUNDING_SHARE * unit)
+    slopes, slopes_norm, levels, levels_norm = _weights_at(-middle / half)
+    last = coefficients[-TAIL:]
+    tail = max(math.sqrt(float(last @ last) / TAIL), ROUNDING_SHARE * unit)
     return Window(
         low=low,
         high=high,
-        slope=float(coefficients @ weights) * (magnitude / half),
-        bound=CALIBRATION * tail * float(np.linalg.norm(weights)) * (magnitude / half),
-        level=float(coefficients @ origin + scaled[POINTS // 2]) * magnitude,
-        level_bound=CALIBRATION * tail * float(np.linalg.norm(origin)) * magnitude,
+        slope=float(coefficients @ slopes) * (magnitude / half),
+        bound=CALIBRATION * tail * slopes_norm * (magnitude / half),
+        level=float(coefficients @ levels + scaled[POINTS // 2]) * magnitude,
+        level_bound=CALIBRATION * tail * levels_norm * magnitude,
         tail=tail * magnitude,
-        variation=float(np.max(np.abs(coefficients[1:]))) * magnitude,
+        variation=float(np.maximum.reduce(np.abs(coefficients[1:]))) * magnitude,
         magnitude=magnitude,
         quantum=_quantum(values),
     )
 
 
-def _quantum(values: NDArray[np.float64]) -> float:
-    taken, times = np.unique(values, return_counts=True)
-    repeated = taken[times > 1]
-    return float(np.min(np.diff(repeated))) if len(repeated) > 1 else 0.0
+def _quantum(values: Array) -> float:
+    taken = sorted(values.tolist())
+    repeated = sorted({one for one, other in pairwise(taken) if one == other})
+    return min((other - one for one, other in pairwise(repeated)), default=0.0)
 
 
 def _zero_window(low: float, high: float, rounding: float | None) -> Window:
@@ -201,16 +212,23 @@ def _coarsest_unit(value: float) -> float:
     return 2.0 ** -next(bits, LOW_PRECISIONS[-1])
 
 
-def _values_at(x: float) -> NDArray[np.float64]:
+@lru_cache(maxsize=KEPT_WEIGHTS)
+def _weights_at(x: float) -> tuple[Array, float, Array, float]:
+    """The slopes T_k'(x) and the values T_k(x) of the Chebyshev polynomials, each with its norm."""
+    slopes, values = _slopes_at(x), _values_at(x)
+    return slopes, float(np.linalg.norm(slopes)), values, float(np.linalg.norm(values))
+
+
+def _values_at(x: float) -> Array:
     """The Chebyshev polynomials T_k at x in [-1, 1]."""
-    values: NDArray[np.float64] = np.cos(_INDEX * math.acos(min(max(x, -1.0), 1.0)))
+    values: Array = np.cos(_INDEX * math.acos(min(max(x, -1.0), 1.0)))
     return values
 
 
-def _slopes_at(x: float) -> NDArray[np.float64]:
+def _slopes_at(x: float) -> Array:
     """Their derivatives T_k'(x) = k U_(k-1)(x)."""
     if abs(x) >= 1.0:
-        slopes: NDArray[np.float64] = _INDEX**2 * math.copysign(1.0, x) ** (_INDEX + 1)
+        slopes: Array = _INDEX**2 * math.copysign(1.0, x) ** (_INDEX + 1)
     else:
         angle = math.acos(x)
         slopes = _INDEX * np.sin(_INDEX * angle) / math.sin(angle)

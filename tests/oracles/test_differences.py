@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradcheck.errors import UsageError
-from gradcheck.oracles.differences import Derivative, estimate_derivative
+from gradcheck.oracles.differences import Derivative, estimate_derivative, pointwise
 
 SMALL = np.float32
 GRID = np.concatenate([np.linspace(-1, -1e-4, 1000), np.linspace(1e-4, 1, 1000)])
@@ -16,7 +16,7 @@ GRID = np.concatenate([np.linspace(-1, -1e-4, 1000), np.linspace(1e-4, 1, 1000)]
 
 def estimate(f, seed=0, **options) -> Derivative:
     with np.errstate(all="ignore"):
-        return estimate_derivative(f, rng=np.random.default_rng(seed), **options)
+        return estimate_derivative(pointwise(f), rng=np.random.default_rng(seed), **options)
 
 
 SMOOTH = [

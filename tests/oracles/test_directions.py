@@ -132,7 +132,7 @@ class Forward:
 
     def __call__(self, direction):
         derivative = estimate_derivative(
-            lambda t: float(np.sum(self.weight * (self.x + t * direction) ** 2)),
+            lambda t: (self.x + np.outer(t, direction)) ** 2 @ self.weight,
             scale=step_scale(direction, np.abs(self.x)),
             rng=self.rng,
         )
