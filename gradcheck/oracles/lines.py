@@ -236,23 +236,24 @@ class Line:
             for index, (moved, weight, base) in enumerate(
                 zip(self.moved, self.weights, self.origin, strict=True)
             ):
-                change = np.array([output[index] for output in outputs], np.longdouble) - base
+                change = np.array([output[index] for output in outputs]) - base
                 moved |= np.logical_or.reduce(change != 0, axis=0)
                 changes.append((weight * change).reshape(len(outputs), -1))
         return changes
 
     def _output_at(self, x: Array) -> list[NDArray[Any]]:
-        """Return the arrays of the output at `x` (n,); full of NaN where the forward raises."""
+        """Return the output's arrays at `x` (n,) in long double; full of NaN where the forward raises."""
         try:
             output = self.rule.primal(self._inputs_at(x))
-            leaves = [np.asarray(value) for _, value in trees.leaves(output)]
+            # Copies: a forward may write its next output into the same buffer.
+            leaves = [np.array(value, np.longdouble) for _, value in trees.leaves(output)]
             if [leaf.shape for leaf in leaves] == self.shapes:
                 return leaves
         except RuleError:
             raise
         except Exception:
             pass  # outside of what the forward takes
-        return [np.full(shape, np.nan) for shape in self.shapes]
+        return [np.full(shape, np.nan, np.longdouble) for shape in self.shapes]
 
     def _hidden(self, moved: Sequence[Any]) -> float:
         """The rounding of numbers inside that may be as large as the inputs, and larger than the output."""
@@ -306,11 +307,9 @@ class Line:
         self.evaluations += 1
         with np.errstate(all="ignore"):
             again = trees.leaves(self.rule.primal(self._inputs_at(self.x.copy())))
+            parts = zip(self.weights, self.origin, again, strict=True)
             return float(
-                sum(
-                    np.sum(np.abs(u * (np.asarray(y).astype(np.float64) - base)))
-                    for u, base, (_, y) in zip(self.cotangent, self.base, again, strict=True)
-                )
+                sum(np.sum(np.abs(u * (np.asarray(y) - base))) for u, base, (_, y) in parts)
             )
 
     def rounding(self) -> float:

@@ -266,3 +266,18 @@ def test_a_forward_that_raises_beside_the_point_is_undecided_not_an_error():
 
     _, bound, _, _ = entries(elementwise(root, lambda x: 0.5 / np.sqrt(x - 1)), [1.0])
     assert not np.isfinite(bound[0])
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.001])
+def test_a_forward_that_writes_every_output_into_one_buffer_is_differenced(factor):
+    buffer = np.zeros(3)
+
+    def forward(x):
+        np.sin(x, out=buffer)
+        return buffer
+
+    rule = gradcheck.vjp(forward, lambda g, x: factor * g * np.cos(x), x="3", name="buffered")
+    report = gradcheck.verify_at(
+        rule, (np.array([0.3, -1.0, 2.0]),), trace=False, checks=["gradient"]
+    )
+    assert report.verdict == ("pass" if factor == 1 else "fail"), str(report)
