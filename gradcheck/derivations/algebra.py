@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -141,7 +142,16 @@ class Algebra(Core):
 
     def _hadamard(self, a: Value, b: Value) -> Value:
         axes, (x, y) = self.align([a, b])
-        rows, cols = self._broadcast(a, b, "multiplied element by element with", self.model.spreads)
+        verb = "multiplied element by element with"
+        try:
+            rows, cols = self._broadcast(a, b, verb, self.model.spreads)
+        except IllShaped:
+            with suppress(IllShaped):
+                self._broadcast(a, b, verb, spread=True)
+                raise NotUnderstood(
+                    f"{a.spelled()} {verb} {b.spelled()} means something by spreading only"
+                ) from None
+            raise
         return self.make(axes, rows, cols, lambda: x * y)
 
     def _matmul(self, a: Value, b: Value) -> Value:

@@ -21,6 +21,9 @@ from gradcheck.derivations.walks import (
 
 __all__ = ["Collecting"]
 
+_NOISE = frozenset(["epsilon", "varepsilon", "xi"])
+"""Names of the noise in a model of data."""
+
 
 class Collecting(Losses):
     """Collect what a document defines and what it claims."""
@@ -140,6 +143,11 @@ class Collecting(Losses):
             if overlap(d.pattern, left.family)
             and self.signatures.get(d.number, statement.signature) == statement.signature
         ]
+        if not earlier and self._is_data(left, right):
+            self.asides.append(
+                Statement("aside", row, reason="says how the data are thought to arise")
+            )
+            return
         made = self._define(row, left, right)
         if statement.signature:
             self.signatures[made.number] = statement.signature
@@ -169,6 +177,23 @@ class Collecting(Losses):
         if other and not (right.row and right.column) and left.name.split(" ")[-1][0].isupper():
             return f"the entries of {left} may be numbers, columns or rows"
         return ""
+
+    def _is_data(self, left: ex.Symbol, right: ex.Expression) -> bool:
+        r"""`y = X w + \epsilon` is a model of the data y, with a noise that no other row has."""
+        if not isinstance(right, ex.Plus) or not any(
+            isinstance(term, ex.Product) for term in right.terms
+        ):
+            return False
+        noise = [t for t in right.terms if isinstance(t, ex.Symbol) and t.name in _NOISE]
+        rows = {
+            s.row
+            for s in self.statements
+            for side in (s.left, s.right)
+            if side is not None
+            for symbol in ex.symbols(side)
+            if noise and symbol.name == noise[0].name
+        }
+        return len(rows) == 1 and not self.by_name[left.name]
 
     def _count_members(self) -> None:
         """The m of `sum_{i=1}^m x^{(i)}`, a sum over members of a family, is how many there are."""

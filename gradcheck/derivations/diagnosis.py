@@ -80,6 +80,8 @@ def _range_fault(judged: Judged, claim: Claim) -> str:
     for node in nodes_of(claim.right):
         if not isinstance(node, ex.SumOver) or node.first != 0 or node.last is None:
             continue
+        if set(node.letters) & judged.model.table.family_letters:
+            continue
         if divisors.get(id(node)) == node.last:
             return f"sums from 0 to {_text(node.last)}, one term more than it divides by"
         for other in judged.model.claims:

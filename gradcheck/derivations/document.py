@@ -214,6 +214,8 @@ class _Respeller:
         if close < 0:
             return start, opened
         inner = self.body[start:close]
+        if closer == "$$":
+            inner = _without_gaps(inner)
         if closer in ("\\]", "\\)") and inner.endswith("\\"):
             inner = inner[:-1]
         if closer == "\\)":
@@ -242,6 +244,17 @@ class _Respeller:
             self.hopeless.add(key)
             return match.end(), ticks
         return found.end(), self.body[match.start() : found.end()]
+
+
+def _without_gaps(inner: str) -> str:
+    """Return a formula with a comment sign on each blank line inside an environment: it ends no paragraph."""
+    lines = inner.split("\n")
+    depth = 0
+    for place, line in enumerate(lines):
+        depth += line.count(r"\begin{") - line.count(r"\end{")
+        if depth > 0 and not line.strip():
+            lines[place] = "%"
+    return "\n".join(lines)
 
 
 def _give_names(formulas: list[Formula], names: dict[int, str]) -> list[Formula]:

@@ -298,7 +298,7 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
     if claim.kind in ("function", "given"):
         return _only(model, claim, interpreter, frame)
     if isinstance(claim.left, ex.Call):
-        _bind_arguments(model, claim.left, frame, interpreter)
+        _bind_arguments(model, claim.left, claim.right, frame, interpreter)
     left = interpreter.evaluate(claim.left, frame)
     frame.target = left if isinstance(left, Value) else None
     right = interpreter.evaluate(claim.right, frame)
@@ -308,10 +308,18 @@ def _sides(model: Model, case: Case, interpreter: Interpreter) -> tuple[Any, Any
     return (matched[0], matched[0], matched[2]) if claim.kind == "display" else matched
 
 
-def _bind_arguments(model: Model, call: ex.Call, frame: Frame, interpreter: Interpreter) -> None:
-    """A row that begins with f'(z) is of the function: z is a number of its own there."""
+def _bind_arguments(
+    model: Model, call: ex.Call, other: ex.Expression, frame: Frame, interpreter: Interpreter
+) -> None:
+    """A row that begins with f'(z) is of the function: z is a number of its own there.
+
+    Not where the row also has what z goes into, as in f'(z) = y (1 - y) with y = f(z).
+    """
+    within = set().union(*(model.names_below(symbol.name) for symbol in ex.symbols(other)))
     for argument in call.arguments:
         if isinstance(argument, ex.Symbol) and not argument.family and not argument.components:
+            if argument.name in within:
+                continue
             frame.bound[argument.name] = model.argument(argument.name, interpreter)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.doubts import doubt_open_readings
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
 from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.readings import loose_counts
@@ -43,6 +44,7 @@ MOST_DIAGNOSED = 12
 
 def explain(judged: Judged, seed: int) -> None:
     """Say of each wrong row what would make it right; doubt accusations that nothing supports."""
+    doubt_open_readings(judged)
     wrong = [
         claim
         for claim in judged.model.claims

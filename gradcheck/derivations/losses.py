@@ -175,10 +175,25 @@ class Losses(Definitions):
         outputs = [output for output in outputs if not self.names_below(output) & others]
         if len(outputs) == 1 and len(free) == 1:
             output = self._last(outputs[0])
-            self._define(-1, ex.Symbol(free[0]), output, inferred=True)
+            family = self._family_within(loss, free[0])
+            if len(family) == len(output.family):
+                output = ex.Symbol(output.name, family)
+            self._define(-1, ex.Symbol(free[0], family), output, inferred=True)
             self.note(
                 f"{free[0]} is read as {output}, the output, because {loss} depends on no weight else"
             )
+
+    def _family_within(self, loss: str, name: str) -> tuple[ex.Index, ...]:
+        """Return the family indices with which a symbol stands in the definition of a loss."""
+        return next(
+            (
+                symbol.family
+                for definition in self.by_name[loss]
+                for symbol in ex.symbols(definition.body)
+                if symbol.name == name
+            ),
+            (),
+        )
 
     def _outputs(self, by_names: set[str], without: str = "") -> list[str]:
         """Return the forward values that depend on the given names and that nothing else uses."""

@@ -239,7 +239,9 @@ class Names:
                 name += "'"
                 continue
             for piece in pieces(script.inner, script.kind == "SUP", self.table.label_runs):
-                if piece.kind in ("transpose", "power"):
+                if self._is_numbered(name, script.kind, piece):
+                    family.append(ex.Index(None, int(piece.inner[0].text)))
+                elif piece.kind in ("transpose", "power"):
                     after.append(piece)
                 elif piece.kind == "star":
                     name += "*"
@@ -277,6 +279,11 @@ class Names:
             elif piece.index is not None:
                 body = ex.Power(body, self._index_value(piece.index))
         return body
+
+    def _is_numbered(self, name: str, kind: str, piece: Piece) -> bool:
+        """Whether a number above a name counts members of its family: `a^0` beside `a^t`."""
+        number = len(piece.inner) == 1 and piece.inner[0].text.isdigit()
+        return kind == "SUP" and number and name in self.table.numbered_above
 
     def _place(
         self,

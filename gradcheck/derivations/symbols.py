@@ -54,6 +54,7 @@ def infer(rows: Sequence[Row], displays: bool = True) -> SymbolTable:
     _find_words(rows, table)
     _find_shorthand(rows, table)
     _find_ranks(rows, table)
+    _find_numbered_above(rows, table)
     _find_indexed(rows, table)
     _find_entries(rows, table)
     if displays:
@@ -301,8 +302,8 @@ def _find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
 
 
 def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
-    """`C(W, b) = ...` names the variables of C once; elsewhere C stands bare."""
-    bare: set[str] = set()
+    """`C(W, b) = ...` names the variables of C; elsewhere C stands bare, or with a bracket of names."""
+    bare = _plainly_called(rows)
     for row in rows:
         for item in row.items:
             for side in item.sides:
@@ -327,6 +328,25 @@ def _find_called(rows: Sequence[Row], table: SymbolTable) -> None:
             if name and named and name in bare and not array_index(*head.factors):
                 table.called.add(name)
                 table.functions.discard(name)
+
+
+def _plainly_called(rows: Sequence[Row]) -> set[str]:
+    """Return losses that have nothing but names in the brackets behind them: `J(w)`, `C(W, b)`."""
+    plain: set[str] = set()
+    others: set[str] = set()
+    for row in rows:
+        for node in _row_nodes(row):
+            factors = node.factors if isinstance(node, syntax.Juxtaposed) else ()
+            for left, right in pairwise(factors):
+                name = name_of(base_of(left))
+                if name in USUAL_LOSSES and isinstance(right, syntax.Bracket):
+                    sides = [side for item in right.items for side in item.sides]
+                    (plain if all(map(_is_plain_name, sides)) else others).add(str(name))
+    return plain - others
+
+
+def _is_plain_name(side: syntax.Node | None) -> bool:
+    return side is not None and name_of(side) is not None and not scripts_of(side)
 
 
 def _find_words(rows: Sequence[Row], table: SymbolTable) -> None:
@@ -424,6 +444,29 @@ def _find_ranks(rows: Iterable[Row], table: SymbolTable) -> None:
                 name = name_of(base_of(node))
                 if name is not None:
                     _rank_of_scripts(node, name, row.block, table)
+
+
+def _find_numbered_above(rows: Iterable[Row], table: SymbolTable) -> None:
+    """`a^0` beside `a^t` is the first member of a family: nobody writes the powers 0 and 1."""
+    counting: set[str] = set()
+    first: set[str] = set()
+    for row in rows:
+        for node in _row_nodes(row):
+            name = name_of(base_of(node))
+            if name is None or name in table.functions:
+                continue
+            for script in scripts_of(node):
+                text = "".join(token.text for token in script.inner)
+                if script.kind == "SUP" and text in ("0", "1"):
+                    first.add(name)
+            for kind, found in _script_pieces(node, table):
+                counting.update(
+                    name
+                    for piece in found
+                    if kind == "SUP" and piece.index and not piece.bracketed
+                    if piece.index.letter and table.is_family(piece.index.letter, row.block)
+                )
+    table.numbered_above = counting & first
 
 
 def _rank_of_array(node: syntax.Juxtaposed, table: SymbolTable) -> None:

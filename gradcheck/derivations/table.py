@@ -115,6 +115,7 @@ class SymbolTable:
         displays: whether a display `W = (w_11 ... w_nm)` says that w_jk is an element of W.
         entries: names whose numbered members fill a matrix, and are numbers.
         displayed: the arrays whose elements names with indices are, by those names.
+        numbered_above: names with a layer or step above, without brackets, that a row numbers `a^0` or `a^1`.
         indexed: names that a row defines component by component (`n_i = x_i / s`).
         kinds: what the author says of leaves: "scalar", "column", "row" or "matrix".
         signs: what the author says of multiplication signs: "hadamard" or "matmul".
@@ -150,6 +151,7 @@ class SymbolTable:
     distributions: set[str] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     layered: set[str] = field(default_factory=set)
+    numbered_above: set[str] = field(default_factory=set)
     arrays: bool = False
     entries: set[str] = field(default_factory=set)
     displayed: dict[str, str] = field(default_factory=dict)

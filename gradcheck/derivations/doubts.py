@@ -1,0 +1,99 @@
+"""Why a row that fails may not be wrong: what the document leaves open, row by row.
+
+An accusation needs a reading that the document fixes. Where it does not, the row is `not checked`, and
+the sentence says what is open.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.interpreter import Frame, Interpreter
+from gradcheck.derivations.model import MISFITS, Claim, Model
+from gradcheck.derivations.table import USUAL_LOSSES
+from gradcheck.derivations.walks import derivatives_of, family_letters
+
+if TYPE_CHECKING:
+    from gradcheck.derivations.auditing import Judged
+
+__all__ = ["doubt_open_readings"]
+
+
+def doubt_open_readings(judged: Judged) -> None:
+    """Doubt the rows that fail where the document leaves open what they mean."""
+    model = judged.model
+    open_losses = _open_losses(judged)
+    for claim in model.claims:
+        if claim.kind not in ("claim", "definition"):
+            continue
+        if judged.claim_verdict(claim)[0] not in ("false", "dimension"):
+            continue
+        reason = (
+            _condition(model, claim)
+            or _loss_is_open(model, claim, open_losses)
+            or _foreign_symbol(model, claim)
+        )
+        if reason:
+            judged.doubted[claim.row] = reason
+
+
+def _condition(model: Model, claim: Claim) -> str:
+    """`X^T X w = X^T y` asks something of w: nothing in it is defined, and its sides differ in symbols."""
+    names = [{s.name for s in ex.symbols(side)} for side in (claim.left, claim.right)]
+    if names[0] == names[1] or any(derivatives_of(side) for side in (claim.left, claim.right)):
+        return ""
+    if any(
+        model.definition(name, (), claim.row) or model.by_name[name] for name in set.union(*names)
+    ):
+        return ""
+    return "is a condition on symbols of which no row says more"
+
+
+def _open_losses(judged: Judged) -> dict[str, str]:
+    """Return, for each loss of which the document leaves open what it is, what is open."""
+    model = judged.model
+    of, by = model.differentiated()
+    walker = Interpreter(model, numeric=False)
+    found: dict[str, str] = {}
+    for name in sorted((of - by) & USUAL_LOSSES):
+        for definition in model.by_name[name]:
+            if definition.inferred or definition.pattern or definition.letters:
+                continue
+            line = judged.line(definition.row)
+            free = family_letters(definition.body) - model.table.last_letters - model.current
+            if free:
+                letter = min(free)
+                found[name] = (
+                    f"line {line} writes {name} with a free index {letter}, which is any layer elsewhere"
+                )
+            with suppress(*MISFITS), model.dims.attempt():
+                value = walker.whole(ex.Symbol(name), Frame(definition.row, {}))
+                if not value.is_number:
+                    found[name] = f"{name} is no number as line {line} is read: {value.spelled()}"
+    return found
+
+
+def _loss_is_open(model: Model, claim: Claim, open_losses: dict[str, str]) -> str:
+    names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
+    reached = names.union(*(model.names_below(name) for name in names))
+    return next((why for name, why in open_losses.items() if name in reached), "")
+
+
+def _foreign_symbol(model: Model, claim: Claim) -> str:
+    """A given symbol that no forward row has, beside another that the other side lacks, may be its twin."""
+    left, right = model.leaves_below(claim.left), model.leaves_below(claim.right)
+    if not (left - right and right - left):
+        return ""
+    own = claim.left.name if isinstance(claim.left, ex.Symbol) else ""
+    forward = {
+        symbol.name
+        for definition in model.definitions
+        if definition.name != own and not model.is_backward(definition.body)
+        for symbol in ex.symbols(definition.body)
+    }
+    foreign = sorted((left ^ right) - forward)
+    if not foreign:
+        return ""
+    return f"differs in {foreign[0]}, which stands in no row of the forward pass"
