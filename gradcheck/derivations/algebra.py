@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +12,10 @@ from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
 from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
-__all__ = ["Algebra"]
+__all__ = ["SPREADING", "Algebra"]
+
+SPREADING = "unless the vector is spread over the matrix"
+"""What the sentence on a product by elements ends with that has a meaning in NumPy, and may be meant."""
 
 
 class Algebra(Core):
@@ -145,13 +147,12 @@ class Algebra(Core):
         verb = "multiplied element by element with"
         try:
             rows, cols = self._broadcast(a, b, verb, self.model.spreads)
-        except IllShaped:
-            with suppress(IllShaped):
+        except IllShaped as error:
+            try:
                 self._broadcast(a, b, verb, spread=True)
-                raise NotUnderstood(
-                    f"{a.spelled()} {verb} {b.spelled()} means something by spreading only"
-                ) from None
-            raise
+            except IllShaped:
+                raise error from None
+            raise IllShaped(f"{error} {SPREADING}") from None
         return self.make(axes, rows, cols, lambda: x * y)
 
     def _matmul(self, a: Value, b: Value) -> Value:

@@ -10,6 +10,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.losses import Losses
 from gradcheck.derivations.statements import Statement
+from gradcheck.derivations.table import FUNCTIONS
 from gradcheck.derivations.walks import (
     family_letters,
     key_of,
@@ -125,6 +126,8 @@ class Collecting(Losses):
             and right.function.name == left.name
         ):
             self.scalar_functions.add(left.name)
+        if isinstance(statement.previous, ex.Call):
+            self._define_word(statement.previous, right, row)
         if statement.previous is not None or not first:
             self._match(statement.previous or left, right, row, seen)
         if isinstance(left, ex.Symbol) and not first:
@@ -177,6 +180,14 @@ class Collecting(Losses):
         if other and not (right.row and right.column) and left.name.split(" ")[-1][0].isupper():
             return f"the entries of {left} may be numbers, columns or rows"
         return ""
+
+    def _define_word(self, call: ex.Call, body: ex.Expression, row: int) -> None:
+        """`r = RMS(x) = sqrt(...)` says what RMS is."""
+        name = call.function.name
+        unknown = len(name) > 1 and name not in FUNCTIONS and not self.functions[name]
+        if unknown and self._defines_function(call):
+            names = tuple(a.name for a in call.arguments if isinstance(a, ex.Symbol))
+            self.functions[name].append((row, names, body))
 
     def _is_data(self, left: ex.Symbol, right: ex.Expression) -> bool:
         r"""`y = X w + \epsilon` is a model of the data y, with a noise that no other row has."""

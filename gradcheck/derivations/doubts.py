@@ -6,14 +6,16 @@ the sentence says what is open.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.algebra import SPREADING
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Claim, Model
-from gradcheck.derivations.table import USUAL_LOSSES
-from gradcheck.derivations.walks import derivatives_of, family_letters
+from gradcheck.derivations.table import FUNCTIONS, USUAL_LOSSES
+from gradcheck.derivations.walks import calls_of, derivatives_of, family_letters
 
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
@@ -31,12 +33,17 @@ def doubt_open_readings(judged: Judged) -> None:
         if judged.claim_verdict(claim)[0] not in ("false", "dimension"):
             continue
         reason = (
-            _condition(model, claim)
+            _spread(judged.claim_verdict(claim)[1])
+            or _condition(model, claim)
             or _loss_is_open(model, claim, open_losses)
             or _foreign_symbol(model, claim)
         )
         if reason:
             judged.doubted[claim.row] = reason
+
+
+def _spread(reason: str) -> str:
+    return reason if SPREADING in reason else ""
 
 
 def _condition(model: Model, claim: Claim) -> str:
@@ -82,18 +89,39 @@ def _loss_is_open(model: Model, claim: Claim, open_losses: dict[str, str]) -> st
 
 
 def _foreign_symbol(model: Model, claim: Claim) -> str:
-    """A given symbol that no forward row has, beside another that the other side lacks, may be its twin."""
-    left, right = model.leaves_below(claim.left), model.leaves_below(claim.right)
-    if not (left - right and right - left):
-        return ""
+    """A symbol that no forward row has may stand for one that the other side has: y for the truth t."""
     own = claim.left.name if isinstance(claim.left, ex.Symbol) else ""
-    forward = {
-        symbol.name
+    forward = [
+        definition.body
         for definition in model.definitions
         if definition.name != own and not model.is_backward(definition.body)
-        for symbol in ex.symbols(definition.body)
+    ]
+    known = {name for body in forward for name in _given(model, body, claim.row)}
+    left = model.leaves_below(claim.left) | _given(model, claim.left, claim.row)
+    right = model.leaves_below(claim.right) | _given(model, claim.right, claim.row)
+    foreign = sorted((left ^ right) - known) if left - right and right - left else []
+    unknown = sorted(_unknown_functions(model, (claim.right,)) - _unknown_functions(model, forward))
+    for name in (*foreign, *unknown):
+        return f"has {name}, which stands in no row of the forward pass"
+    return ""
+
+
+def _given(model: Model, body: ex.Expression, row: int) -> set[str]:
+    """Return the symbols of a body without definition, numbered members (`A^{[0]}`) by themselves."""
+    found = {symbol.name for symbol in ex.symbols(body) if not model.by_name[symbol.name]}
+    for symbol in ex.symbols(body):
+        member = tuple(index.offset for index in symbol.family)
+        numbered = symbol.family and all(index.letter is None for index in symbol.family)
+        if numbered and model.definition(symbol.name, member, row) is None:
+            found.add(ex.member_name(symbol.name, member))
+    return found
+
+
+def _unknown_functions(model: Model, bodies: Iterable[ex.Expression]) -> set[str]:
+    """Return the functions of some bodies that no row defines and that have no usual meaning."""
+    return {
+        call.function.name
+        for body in bodies
+        for call in calls_of(body)
+        if call.function.name not in FUNCTIONS and not model.functions.get(call.function.name)
     }
-    foreign = sorted((left ^ right) - forward)
-    if not foreign:
-        return ""
-    return f"differs in {foreign[0]}, which stands in no row of the forward pass"

@@ -315,7 +315,9 @@ def _bind_arguments(
 
     Not where the row also has what z goes into, as in f'(z) = y (1 - y) with y = f(z).
     """
-    within = set().union(*(model.names_below(symbol.name) for symbol in ex.symbols(other)))
+    own = {argument.name for argument in call.arguments if isinstance(argument, ex.Symbol)}
+    others = {symbol.name for symbol in ex.symbols(other)} - own
+    within = set().union(*(model.names_below(name) for name in others))
     for argument in call.arguments:
         if isinstance(argument, ex.Symbol) and not argument.family and not argument.components:
             if argument.name in within:

@@ -26,6 +26,9 @@ _LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
 _SIZE_NAMES = frozenset(["d", "n", "m", "N", "M", "D"])
 """Letters of sizes: a subscript says of what (`d_k`), it is no component."""
 
+_LABELLED_ABOVE = frozenset(["delta", "W", "U", "V", "b"])
+"""Names of which there is one for each gate, head or variable; nobody raises them to a letter's power."""
+
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
 
 
@@ -280,6 +283,10 @@ class Names:
                 body = ex.Power(body, self._index_value(piece.index))
         return body
 
+    def _labels(self, base: str, index: ex.Index) -> bool:
+        """Whether a letter above says of what something is: `W^Q`, `b^h`, the error `delta^y_t`."""
+        return base in _LABELLED_ABOVE and not index.offset and index.letter not in ("n", "k", "T")
+
     def _is_numbered(self, name: str, kind: str, piece: Piece) -> bool:
         """Whether a number above a name counts members of its family: `a^0` beside `a^t`."""
         number = len(piece.inner) == 1 and piece.inner[0].text.isdigit()
@@ -320,7 +327,7 @@ class Names:
                 components.append(index)
             elif base in self.table.layered and index.letter in _LAYER_LABELS:
                 family.append(ex.Index(LAST, _LAYER_LABELS[index.letter]))
-            elif base in self.table.layered:
+            elif base in self.table.layered or self._labels(base, index):
                 name += f"[{index}]"
             else:
                 after.append(piece)

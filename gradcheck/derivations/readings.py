@@ -212,6 +212,15 @@ def _own_gradients(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
     """Beside `dW = 1/m dZ A^T`, `dZ` is the gradient of each example's own loss: m times the cost's."""
     if not model.table.shorthand:
         return
+    for name, size in _loose_example_counts(model):
+        key = (name, ())
+        yield Reading(
+            f"{name} is read as the size {size.root().name}, and dX of an array over them as the "
+            f"gradient of each example's own loss, {name} times that of the cost",
+            lambda m, key=key, size=size: _count_examples(m, key, size),  # type: ignore[misc]
+            lambda m, key=key: _forget_examples(m, key),  # type: ignore[misc]
+            trades=True,
+        )
     for name, size in _example_counts(model):
         yield Reading(
             f"dX of an array over the {name} examples is read as the gradient of each example's own "
@@ -222,15 +231,39 @@ def _own_gradients(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
         )
 
 
-def _example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
-    """Return what may count the examples: sizes by which rows divide."""
-    divisors = {
+def _count_examples(model: Model, key: tuple[str, tuple[int, ...]], size: Dim) -> None:
+    model.count_dims[key] = size
+    model.examples = size
+
+
+def _forget_examples(model: Model, key: tuple[str, tuple[int, ...]]) -> None:
+    del model.count_dims[key]
+    model.examples = None
+
+
+def _loose_example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
+    """Return letters by which rows divide and to which no size is tied, with the sizes they may count."""
+    names = loose_counts(model) & _divisors(model)
+    sizes = {dim.root() for dim in model.dims.all} - {ONE}
+    for name in sorted(names) if len(names) == 1 else ():
+        for dim in sorted(sizes, key=lambda size: size.name):
+            yield name, dim
+
+
+def _divisors(model: Model) -> set[str]:
+    """Return the names of symbols by which rows divide."""
+    return {
         symbol.name
         for claim in model.claims
         for node in nodes_of(claim.right)
         if isinstance(node, ex.Divided)
         for symbol in ex.symbols(node.below)
     }
+
+
+def _example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
+    """Return what may count the examples: sizes by which rows divide."""
+    divisors = _divisors(model)
     for (name, member), dim in model.count_dims.items():
         if name in divisors and not member and dim.root() is not ONE:
             yield name, dim

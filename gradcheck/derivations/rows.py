@@ -102,7 +102,7 @@ def _split(raw: Sequence[Raw]) -> list[list[Raw]]:
             name = text_of(raw[place + 1 : place + 12])
             if any(word in name.split("}")[0] for word in ("matrix", "array", "cases", "substack")):
                 tables += 1 if token.text == r"\begin" else -1
-        if token.text.rstrip("*") in ("\\\\", r"\cr") and braces <= 0 and tables <= 0:
+        if token.text.rstrip("*") in ("\\\\", r"\cr", r"\newline") and braces <= 0 and tables <= 0:
             rows.append([])
             if place + 1 < len(raw) and raw[place + 1].text == "[":
                 rows[-1].append(token)

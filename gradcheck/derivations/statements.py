@@ -70,6 +70,17 @@ def _find_intermediate(statements: Sequence[Statement], rows: Sequence[Row]) -> 
                 statement.kind, statement.reason = "unread", "a value that a later row changes"
 
 
+@dataclass(frozen=True)
+class _Left:
+    """The left side of a displayed row, for rows that go on with it in a display of their own."""
+
+    section: int
+    head: ex.Expression | None
+    tail: ex.Expression | None
+    problem: NotUnderstood | None
+    signature: str
+
+
 class _Reader:
     def __init__(self, table: SymbolTable) -> None:
         self.table = table
@@ -80,14 +91,14 @@ class _Reader:
         self.head_problem: NotUnderstood | None = None
         self.block = -1
         self.signature = ""
+        self.displayed: _Left | None = None
 
     def read(self, row: Row) -> None:
         if row.block != self.block:
-            self.block, self.head, self.tail = row.block, None, None
-            self.head_problem = NotUnderstood("nothing stands left of the equal sign")
+            self._begin_block(row)
         if row.error:
             self.out.append(Statement("unread", row.number, reason=row.error, verdict="syntax"))
-            self.head = None
+            self.head = self.displayed = None
             return
         resolver = Resolver(self.table, row.block)
         pending: list[syntax.Node] = []
@@ -98,6 +109,22 @@ class _Reader:
                     continue
                 self._equation(row, resolver, list(relations), list(sides), pending)
                 pending = []
+        if row.display:
+            self.displayed = _Left(
+                row.section, self.head, self.tail, self.head_problem, self.signature
+            )
+
+    def _begin_block(self, row: Row) -> None:
+        """Forget the left side, but where a displayed row goes on with the one displayed before."""
+        goes_on = bool(row.items) and row.items[0].sides[0] is None and row.display
+        before = self.displayed
+        if goes_on and before is not None and before.section == row.section:
+            self.head, self.tail = before.head, before.tail
+            self.head_problem, self.signature = before.problem, before.signature
+        else:
+            self.head = self.tail = None
+            self.head_problem = NotUnderstood("nothing stands left of the equal sign")
+        self.block = row.block
 
     def _equation(
         self,

@@ -32,6 +32,7 @@ from gradcheck.derivations.vocabulary import (
     MULTIPLY,
     OPEN,
     PROSE,
+    PROSE_WORDS,
     RELATIONS,
     SUMS,
     SWALLOW,
@@ -43,6 +44,9 @@ from gradcheck.derivations.vocabulary import (
 )
 
 __all__ = ["Token", "tokenize"]
+
+LONGEST_ACRONYM = 5
+"""Letters of the longest word in capitals that is a name (`RMS`, `MSE`, `RMSE`) and no shouting."""
 
 
 @dataclass(frozen=True)
@@ -379,22 +383,19 @@ class _Reader:
             self.put("TEXT", text, line)
         elif len(word) == 1 and word.isalpha():
             self.put("NAME", word, line)
-        elif text in KNOWN_WORDS - {
-            "for",
-            "all",
-            "if",
-            "otherwise",
-            "where",
-            "Let",
-            "let",
-            "and",
-            "or",
-            "with",
-            "else",
-        }:
+        elif text in KNOWN_WORDS - PROSE_WORDS or self._names(text):
             self.put("WORD", text, line)
         else:
             self.put("TEXT", text, line)
+
+    def _names(self, text: str) -> bool:
+        r"""Whether a word in text is a name: in capitals, before a bracket, or behind a differential."""
+        if not (text.isascii() and text.isalpha()) or text.lower() in PROSE_WORDS:
+            return False
+        capitals = text.isupper() and len(text) <= LONGEST_ACRONYM
+        called = self.at < len(self.raw) and self.raw[self.at].text == "("
+        differentiated = bool(self.out) and self.out[-1].kind == "PARTIAL"
+        return capitals or called or differentiated
 
     def _environment(self, command: str, line: int) -> None:
         name = text_of(self.argument()).strip()

@@ -296,3 +296,47 @@ GREEK = {
     "µ": "mu",
 }
 COMBINING = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
+
+PROSE_WORDS = frozenset(
+    [
+        "a",
+        "all",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "else",
+        "for",
+        "from",
+        "has",
+        "have",
+        "if",
+        "in",
+        "is",
+        "it",
+        "Let",
+        "let",
+        "not",
+        "of",
+        "on",
+        "or",
+        "otherwise",
+        "since",
+        "so",
+        "such",
+        "that",
+        "the",
+        "then",
+        "thus",
+        "to",
+        "we",
+        "when",
+        "where",
+        "which",
+        "with",
+        "yields",
+    ]
+)
+"""Words in text that are prose wherever they stand."""
