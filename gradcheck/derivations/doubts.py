@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.algebra import SPREADING
+from gradcheck.derivations.functions import ELEMENTWISE
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Claim, Model
 from gradcheck.derivations.table import FUNCTIONS, USUAL_LOSSES
@@ -123,5 +124,5 @@ def _unknown_functions(model: Model, bodies: Iterable[ex.Expression]) -> set[str
         call.function.name
         for body in bodies
         for call in calls_of(body)
-        if call.function.name not in FUNCTIONS and not model.functions.get(call.function.name)
-    }
+        if not model.functions.get(call.function.name)
+    } - FUNCTIONS.union(ELEMENTWISE, model.meanings)
