@@ -19,6 +19,7 @@ from gradcheck.oracles.exact_draws import FIRST_DRAWS
 from gradcheck.programs.arithmetics.extended import DOUBLE_DOUBLE, LONG_DOUBLE
 from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.floating import FLOAT64
+from gradcheck.programs.arithmetics.residues import Draws
 from gradcheck.programs.arithmetics.running_error import RUNNING_ERROR
 from gradcheck.programs.compat import enable_x64
 from gradcheck.programs.evaluation import compile_afresh, compile_jaxpr, evaluate
@@ -95,7 +96,7 @@ def report_exact(batch: int, width: int) -> None:
     with enable_x64():
         program = jax.make_jaxpr(jax.grad(loss, (0, 1, 2, 3, 4)))(*inputs)
         other = jax.make_jaxpr(gradients_by_formula)(*inputs)
-    field = FiniteField(FIRST_DRAWS, rng)
+    field = FiniteField(Draws.of(FIRST_DRAWS, rng))
     residues = [field.variable(value) for value in inputs]
     steps = compile_afresh(program, field)
     draw = median_ms(lambda: steps.evaluate(residues, None))

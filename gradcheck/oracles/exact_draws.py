@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gradcheck.errors import Abstention
 from gradcheck.oracles.certificates import PROBABILITY, Certificate, Mismatch, Side
 from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.modular import SMALLEST_Q
-from gradcheck.programs.arithmetics.residues import Draws, Residue
+from gradcheck.programs.arithmetics.residues import Draws, RadicandsMet, Residue
 from gradcheck.programs.evaluation import Decision, compile_afresh
 
 __all__ = ["INTERPRETED", "ON_BOUNDARY", "Attempt"]
@@ -20,7 +21,7 @@ __all__ = ["INTERPRETED", "ON_BOUNDARY", "Attempt"]
 FIRST_DRAWS = 4
 """Draws that are evaluated at once, to begin with: enough for degrees up to 30 000."""
 
-LARGEST_BATCH = 256
+LARGEST_BATCH = 1024
 """Draws of one evaluation where square roots make most of them vain: for six, one in 64 will do."""
 
 MOST_RESIDUES = 2**18
@@ -42,6 +43,10 @@ ON_BOUNDARY = "the point is a kink or tie, between cells"
 
 INTERPRETED = frozenset({"exp", "log", "logistic", "tanh"})
 """Functions of which more is known than an uninterpreted field uses."""
+
+
+Lanes = list[np.ndarray[Any, Any] | None]
+"""The residues of each real input, None for one of integers."""
 
 
 class Attempt:
@@ -67,6 +72,8 @@ class Attempt:
         self.radicands, self.free = 0, set[int]()
         self.names: set[str] = set()
         self.mismatch: Mismatch | None = None
+        self.cell: tuple[Decision, ...] = ()
+        self.constants: dict[float, str] = {}
         largest = max((np.size(value) for value in point_inputs), default=1)
         self.largest_batch = max(FIRST_DRAWS, min(LARGEST_BATCH, MOST_RESIDUES // max(largest, 1)))
 
@@ -78,13 +85,13 @@ class Attempt:
         """
         count = FIRST_DRAWS
         while True:
-            field, cell = self._evaluate(count)
+            self._evaluate(count)
             if self.mismatch and not self.signs:
                 return self.mismatch
             if self.mismatch and self.agreed_of_one_prime >= MOST_AGREEING:
                 raise Abstention(UNSIGNED)
             if not self.mismatch and self.agreed and self.probability < PROBABILITY:
-                return self._certificate(field, cell)
+                return self._certificate()
             count = self._next_batch(count)
 
     @property
@@ -98,52 +105,76 @@ class Attempt:
         signed = (1 - 0.5**self.signs) ** self.agreed_of_different if self.signs else 0.0
         return self.risk**self.agreed + signed
 
-    def _evaluate(self, count: int) -> tuple[FiniteField, list[Decision]]:
+    def _evaluate(self, count: int) -> None:
         """Evaluate both sides in `count` more draws, and take in what they say."""
         # Draws of one prime tell which radicands are free of the others.
         one_prime = bool(self.signs) and self.agreed_of_one_prime < MOST_AGREEING
-        field = FiniteField(count, self.rng, uninterpreted=self.uninterpreted, one_prime=one_prime)
+        draws = Draws.of(count, self.rng, one_prime)
         inputs = [
-            field.variable(np.asarray(value)) if _is_real(value) else value
+            draws.variable(np.shape(value)) if _is_real(value) else None
             for value in self.point_inputs
         ]
+        self.drawn += count
+        if self.radicands:
+            draws, inputs = self._sifted(draws, inputs)
+            if not draws.count:
+                return
+        field = FiniteField(draws, uninterpreted=self.uninterpreted)
         cell: list[Decision] = []
-        ours, theirs = (
-            _selected(
-                compile_afresh(program, field).evaluate(_selected(inputs, arguments), cell), outputs
-            )
-            for program, arguments, outputs in self.sides
-        )
+        ours, theirs = (self._outputs(side, field, inputs, cell) for side in self.sides)
         if any(bool(np.any(decision.undecided)) for decision in cell):
             raise Abstention(ON_BOUNDARY)
-        self._take_in(field.draws)
-        if field.draws.alive.any():
-            self._compare(field, ours, theirs, cell)
-        return field, cell
+        self._take_in(draws)
+        alive = int(np.sum(draws.alive))
+        self.agreed += alive
+        self.agreed_of_one_prime += alive * one_prime
+        self.agreed_of_different += alive * (not one_prime)
+        self.cell, self.constants = tuple(cell), field.recognised
+        if alive:
+            self._compare(ours, theirs, draws)
+
+    def _outputs(
+        self, side: Side, field: FiniteField, inputs: Lanes, cell: list[Decision] | None
+    ) -> list[Any]:
+        values = [
+            number if lanes is None else field.variable(number, lanes)
+            for number, lanes in zip(self.point_inputs, inputs, strict=True)
+        ]
+        arguments = [values[number] for number in side.arguments]
+        found = compile_afresh(side.program, field).evaluate(arguments, cell)
+        return [found[number] for number in side.outputs]
+
+    def _sifted(self, draws: Draws, inputs: Lanes) -> tuple[Draws, Lanes]:
+        """Keep the draws in which the radicands that are known are squares.
+
+        They are met early in a program, and most draws end there.
+        """
+        draws.most_radicands = self.radicands
+        with suppress(RadicandsMet):
+            field = FiniteField(draws, uninterpreted=self.uninterpreted)
+            self._outputs(self.sides[0], field, inputs, None)
+        self._take_in(draws)
+        kept = np.tile(draws.alive, 2)
+        return draws.surviving(), [
+            lanes if lanes is None else lanes.compress(kept, -1) for lanes in inputs
+        ]
 
     def _take_in(self, draws: Draws) -> None:
-        alive = int(np.sum(draws.alive))
-        self.drawn += draws.count
-        self.agreed += alive
-        self.agreed_of_one_prime += alive * draws.one_prime
-        self.agreed_of_different += alive * (not draws.one_prime)
         self.radicands = max(self.radicands, len(draws.radicands))
         self.free |= draws.free
         self.names |= {*draws.names}
 
-    def _compare(
-        self, field: FiniteField, ours: list[Any], theirs: list[Any], cell: list[Decision]
-    ) -> None:
+    def _compare(self, ours: list[Any], theirs: list[Any], draws: Draws) -> None:
         for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-            differs = _differing(a, b, field.draws.alive)
+            differs = _differing(a, b, draws.alive)
             if np.any(differs):
-                self.mismatch = Mismatch(index, differs, tuple(cell), field.recognised)
+                self.mismatch = Mismatch(index, differs, self.cell, self.constants)
                 return
             self.degree = max(self.degree, _degree(a, b))
         # Each square root doubles the degree of the polynomial that must vanish (its norm), and waiting
         # for a square doubles the probability of whatever happens.
         roots = 4.0**self.radicands
-        risk = (self.degree / SMALLEST_Q + field.draws.coincidence) * roots
+        risk = (self.degree / SMALLEST_Q + draws.coincidence) * roots
         self.risk = max(self.risk, risk)
 
     def _next_batch(self, count: int) -> int:
@@ -160,7 +191,7 @@ class Attempt:
             vain = "a radicand is no square" if self.radicands else "a divisor is 0"
             raise Abstention(f"after {self.drawn} draws still {vain} at these residues")
         if not self.agreed:
-            return min(8 * count, self.largest_batch)
+            return min(max(8 * count, 8 << self.radicands), self.largest_batch)
         if self.signs and self.agreed_of_one_prime < MOST_AGREEING:
             wanted, halvings = MOST_AGREEING - self.agreed_of_one_prime, self.radicands
         else:
@@ -177,20 +208,16 @@ class Attempt:
         of_signs = math.log(PROBABILITY / 2) / math.log1p(-(0.5**self.signs))
         return math.ceil(max(of_degree, of_signs - self.agreed_of_different))
 
-    def _certificate(self, field: FiniteField, cell: list[Decision]) -> Certificate:
+    def _certificate(self) -> Certificate:
         unknown = self.names if self.uninterpreted else self.names - INTERPRETED
         return Certificate(
             self.probability,
             self.agreed,
             self.degree,
-            tuple(cell),
-            field.recognised,
+            self.cell,
+            self.constants,
             tuple(sorted(unknown)),
         )
-
-
-def _selected(values: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
-    return [values[number] for number in numbers]
 
 
 def _is_real(value: Any) -> bool:

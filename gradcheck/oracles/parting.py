@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.oracles.certificates import Side
 from gradcheck.programs.arithmetics.finite_field import FiniteField
-from gradcheck.programs.arithmetics.residues import Residue
+from gradcheck.programs.arithmetics.residues import Draws, Residue
 from gradcheck.programs.evaluation import Step, Steps, compile_afresh
 
 __all__ = ["parting"]
@@ -29,7 +29,7 @@ def parting(
     Returns:
         A phrase that names both computations by primitive and source line, or None if none is found.
     """
-    field = FiniteField(DRAWS, rng)
+    field = FiniteField(Draws.of(DRAWS, rng))
     inputs = [field.variable(value) if value.dtype.kind == "f" else value for value in point_inputs]
     truths, claims = (
         _computed(

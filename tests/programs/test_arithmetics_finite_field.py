@@ -14,6 +14,7 @@ from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics import modular
 from gradcheck.programs.arithmetics.finite_field import FiniteField
 from gradcheck.programs.arithmetics.rationals import meant_by
+from gradcheck.programs.arithmetics.residues import Draws
 from gradcheck.programs.primitives.structure import padded
 
 PRIMES = modular.safe_primes()[[0, -1]]
@@ -127,7 +128,7 @@ RNG, DRAWS = np.random.default_rng(11), 3
 
 
 def variables(*shapes):
-    field = FiniteField(DRAWS, RNG)
+    field = FiniteField(Draws.of(DRAWS, RNG))
     return field, *(field.variable(RNG.normal(size=shape)) for shape in shapes)
 
 
@@ -213,7 +214,7 @@ def test_log_of_a_reciprocal():
 
 
 def test_a_square_root_is_one_or_ends_its_draw():
-    field = FiniteField(200, RNG, one_prime=True)
+    field = FiniteField(Draws.of(200, RNG, one_prime=True))
     x = field.variable(np.array(2.0))
     root, alive = field.elementwise["sqrt"](x), field.draws.alive
     squares = root.lanes**2 % field.moduli == x.lanes
@@ -250,7 +251,7 @@ def test_a_cube_root_is_unique():
 
 
 def test_roots_of_constants_need_no_redraw():
-    field = FiniteField(DRAWS, RNG)
+    field = FiniteField(Draws.of(DRAWS, RNG))
     for n in range(2, 12):
         number, written = field.constant(np.array(float(n))), field.constant(np.sqrt(n))
         assert_equal(field.elementwise["sqrt"](number), written)

@@ -56,36 +56,25 @@ class FiniteField(Arithmetic):
     """Residues of some draws with float64 companions.
 
     Args:
-        draws: how many there are.
-        rng: draws primes, residues and unknown functions.
+        draws: the primes and unknown functions; they learn of each draw whether it will do.
         uninterpreted: whether exp, tanh and logistic are functions without algebra.
-        one_prime: whether all draws have the same prime, not each its own.
 
     Attributes:
-        draws: the `Draws`, which say of each draw whether it will do.
         recognised: float constants that were met, and the rationals that they were read as.
         has_gaps: whether any value may lack residues.
     """
 
     name = "finite-field"
 
-    def __init__(
-        self,
-        draws: int,
-        rng: np.random.Generator,
-        *,
-        uninterpreted: bool = False,
-        one_prime: bool = False,
-    ) -> None:
+    def __init__(self, draws: Draws, *, uninterpreted: bool = False) -> None:
         super().__init__()
         self.uninterpreted = uninterpreted
         self.recognised: dict[float, str] = {}
         self.has_gaps = False
-        self.rng = rng
-        self.draws = Draws(draws, rng, one_prime)
-        self.moduli = self.draws.moduli
+        self.draws = draws
+        self.moduli = draws.moduli
         self._entry = np.dtype((np.void, 8 * self.moduli.size))
-        self._factor_entry = np.dtype((np.void, 8 * draws))
+        self._factor_entry = np.dtype((np.void, 8 * draws.count))
         self._known_constants: dict[Any, Array] = {}
         ring: dict[str, Callable[..., Residue]] = {
             "add": self.add,
@@ -98,10 +87,10 @@ class FiniteField(Arithmetic):
         self.functions = FieldFunctions(self)
         self.elementwise = ring | self.functions.table()
 
-    def variable(self, array: Array) -> Residue:
-        """Return an input: random residues beside the companion `array`."""
-        lanes = self.rng.integers(0, self.moduli, (*np.shape(array), self.moduli.size))
-        return Residue(lanes, np.asarray(array, float), VARIABLE)
+    def variable(self, array: Any, lanes: Array | None = None) -> Residue:
+        """Return an input: random residues, new ones unless they are given, beside the companion `array`."""
+        residues = self.draws.variable(np.shape(array)) if lanes is None else lanes
+        return Residue(residues, np.asarray(array, float), VARIABLE)
 
     def constant(self, array: Array) -> Residue:
         if np.iscomplexobj(array):
@@ -315,6 +304,8 @@ def _packed(operand: Any, entry: np.dtype[Any]) -> Any:
 
 def _packed_lanes(lanes: Array, entry: np.dtype[Any]) -> Array:
     """View the residues of each entry as one opaque number, that moves as the entry does."""
+    if lanes.strides[-1] != lanes.itemsize:  # a view of others
+        lanes = np.ascontiguousarray(lanes)
     return np.asarray(lanes.view(entry)[..., 0])
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "VARIABLE",
     "Degree",
     "Draws",
+    "RadicandsMet",
     "Residue",
     "degree_of_each",
     "moved",
@@ -84,11 +85,20 @@ class Residue(NamedTuple):
     factor_degree: Degree = CONSTANT
 
 
+class RadicandsMet(Exception):
+    """As many radicands were met as the caller asked for."""
+
+
 class Draws:
     """Random primes and functions, and what evaluations under them met.
 
+    Args:
+        primes: of each draw.
+        rng: draws residues and unknown functions.
+
     Attributes:
         count: how many draws there are.
+        one_prime: whether all draws have the same prime.
         moduli: one for each lane: the primes P, then Q = (P - 1)/2 of each.
         alive: which draws will do: a divisor that is 0, or a radicand that is no square, ends one.
         radicands: the different arrays of residues whose square root was taken, one number for each draw.
@@ -96,15 +106,16 @@ class Draws:
             earlier ones are, and none in others. Not 11x², which is one wherever 11 is.
         names: the functions without algebra that were met, with their keys.
         coincidence: the probability that such a function met two different arguments of one residue.
+        most_radicands: at how many of them `RadicandsMet` is raised; None for never.
     """
 
-    def __init__(self, count: int, rng: np.random.Generator, one_prime: bool = False) -> None:
-        self.count = count
-        self.one_prime = one_prime
-        primes = rng.choice(safe_primes(), 1 if one_prime else count, replace=False)
-        self.primes = np.resize(primes, count)
-        self.moduli = np.concatenate([self.primes, (self.primes - 1) // 2])
-        self.alive = np.ones(count, bool)
+    def __init__(self, primes: Array, rng: np.random.Generator) -> None:
+        self.primes = primes
+        self.count = primes.size
+        self.one_prime = len({*primes.tolist()}) == 1
+        self.moduli = np.concatenate([primes, (primes - 1) // 2])
+        self.most_radicands: int | None = None
+        self.alive = np.ones(self.count, bool)
         self.radicands: list[Array] = []
         self.free: set[int] = set()
         self.names: dict[str, Array] = {}
@@ -112,6 +123,24 @@ class Draws:
         self._rng = rng
         self._applied = Counter[str]()
         self._highest = Counter[str]()
+
+    @classmethod
+    def of(cls, count: int, rng: np.random.Generator, one_prime: bool = False) -> Draws:
+        """Return draws whose primes are all different, or all the same."""
+        primes = rng.choice(safe_primes(), 1 if one_prime else count, replace=False)
+        return cls(np.resize(primes, count), rng)
+
+    def surviving(self) -> Draws:
+        """Return the draws that are alive, with the same functions and nothing met."""
+        kept = Draws(self.primes[self.alive], self._rng)
+        lanes = np.tile(self.alive, 2)
+        kept.names = {name: key[lanes] for name, key in self.names.items()}
+        kept.roots = self.roots[:, self.alive]
+        return kept
+
+    def variable(self, shape: tuple[int, ...]) -> Array:
+        """Return random residues for the entries of an array."""
+        return self._rng.integers(0, self.moduli, (*shape, self.moduli.size))
 
     @cached_property
     def roots(self) -> Array:
@@ -155,6 +184,8 @@ class Draws:
             self.free.add(len(self.radicands))
         self.radicands.append(residue)
         self.alive &= is_square
+        if len(self.radicands) == self.most_radicands:
+            raise RadicandsMet
 
     def end_where(self, zeros: Array) -> None:
         """End the draws in which a lane of (..., lanes) is 0 that should not be."""
