@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.doubts import doubt_open_readings
-from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge
+from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.model import Claim, Definition, Model
+from gradcheck.derivations.partials import explain_by_partials
 from gradcheck.derivations.readings import loose_counts
 from gradcheck.derivations.repairs import Repair, repairs_of
 
@@ -53,6 +54,7 @@ def explain(judged: Judged, seed: int) -> None:
         and not thin_of([c for c in judged.by_claim[id(claim)] if c.holds is False])
     ]
     if wrong:
+        explain_by_partials(judged, wrong, seed)
         _explain_by_conflicts(judged, wrong, seed)
         _explain_by_alternatives(judged, wrong, seed)
     ill = [
@@ -168,7 +170,7 @@ def _explain_by_alternatives(judged: Judged, wrong: Sequence[Claim], seed: int) 
 def _recheck(model: Model, claims: Iterable[Claim], seed: int) -> list[Case]:
     cases = cases_of(model, claims)
     fill_sizes(model, cases)
-    judge(model, cases, seed)
+    judge_all(model, cases, seed)
     return cases
 
 
@@ -199,7 +201,7 @@ def _mending(
         last = {id(case.claim): case for case in cases if 0 not in case.family.values()}
         cases = list(last.values())
     fill_sizes(model, cases)
-    judge(model, cases, seed)
+    judge_all(model, cases, seed)
     good = []
     for repair, candidate in zip(repairs, candidates, strict=True):
         own = [c for c in cases if c.claim is candidate and 0 not in c.family.values()]

@@ -19,6 +19,7 @@ __all__ = [
     "Derivative",
     "Divided",
     "Expression",
+    "Held",
     "Index",
     "Known",
     "Kronecker",
@@ -149,6 +150,13 @@ class NormOf:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A value that a derivative around it holds fixed, as a partial derivative does."""
+
+    body: Expression
+
+
+@dataclass(frozen=True)
 class Absolute:
     """Absolute values."""
 
@@ -263,6 +271,7 @@ Expression = (
     | Rooted
     | NormOf
     | Absolute
+    | Held
     | Call
     | Derivative
     | SumOver
@@ -287,7 +296,7 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return (a, b)
         case SumOver(body=body, last=last):
             return (body,) if last is None else (body, last)
-        case Transposed(body) | Rooted(body) | NormOf(body=body) | Absolute(body):
+        case Transposed(body) | Rooted(body) | NormOf(body=body) | Absolute(body) | Held(body):
             return (body,)
         case Picked(body=body):
             return (body,)

@@ -50,6 +50,8 @@ class Interpreter(Differentiation):
                 return self.make(
                     inner.axes, inner.rows, inner.cols, lambda: self.xp.abs(inner.data)
                 )
+            case ex.Held(body):
+                return (self.base or self).evaluate(body, frame)
             case ex.NormOf(body, order, squared):
                 return self._norm(self.value(body, frame), order, squared)
             case ex.Call():

@@ -16,6 +16,7 @@ __all__ = [
     "derivatives_of",
     "family_letters",
     "key_of",
+    "mapped_derivatives",
     "mapped_symbols",
     "matches",
     "nodes_of",
@@ -168,6 +169,25 @@ def _reindexed(body: ex.Expression, moved: dict[str, tuple[ex.Index, int]]) -> e
         )
 
     return mapped_symbols(body, renamed)
+
+
+def mapped_derivatives(
+    body: ex.Expression, change: Callable[[ex.Derivative], ex.Expression]
+) -> ex.Expression:
+    """Return a body with every derivative changed, those inside others left as they are."""
+    if isinstance(body, ex.Derivative):
+        return change(body)
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(body):
+        value = getattr(body, field.name)
+        if field.name == "function":
+            continue
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            if not isinstance(value[0], ex.Index):
+                changes[field.name] = tuple(mapped_derivatives(part, change) for part in value)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
+            changes[field.name] = mapped_derivatives(value, change)  # type: ignore[arg-type]
+    return dataclasses.replace(body, **changes)
 
 
 def mapped_symbols(
