@@ -37,6 +37,7 @@ def doubt_open_readings(judged: Judged) -> None:
             _spread(judged.claim_verdict(claim)[1])
             or _condition(model, claim)
             or _loss_is_open(model, claim, open_losses)
+            or _class_on_one_side(model, claim)
             or _foreign_symbol(model, claim)
         )
         if reason:
@@ -87,6 +88,17 @@ def _loss_is_open(model: Model, claim: Claim, open_losses: dict[str, str]) -> st
     names = {s.name for side in (claim.left, claim.right) for s in ex.symbols(side)}
     reached = names.union(*(model.names_below(name) for name in names))
     return next((why for name, why in open_losses.items() if name in reached), "")
+
+
+def _class_on_one_side(model: Model, claim: Claim) -> str:
+    """`-sum_i y_i log p_i = -log p_k` holds for the truth of one class, where no row says so."""
+    classes = [
+        {i.letter for s in ex.symbols(side) for i in s.components} & model.table.classes
+        for side in (claim.left, claim.right)
+    ]
+    if classes[0] == classes[1] or derivatives_of(claim.left):
+        return ""
+    return f"holds for the class {min(map(str, classes[0] ^ classes[1]))} only, if at all"
 
 
 def _foreign_symbol(model: Model, claim: Claim) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.alternatives import explain_by_outputs, explain_by_partials
 from gradcheck.derivations.doubts import doubt_open_readings
 from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.model import Claim, Definition, Model
-from gradcheck.derivations.partials import explain_by_partials
 from gradcheck.derivations.readings import loose_counts
 from gradcheck.derivations.repairs import Repair, repairs_of
 
@@ -55,6 +55,7 @@ def explain(judged: Judged, seed: int) -> None:
     ]
     if wrong:
         explain_by_partials(judged, wrong, seed)
+        explain_by_outputs(judged, wrong, seed)
         _explain_by_conflicts(judged, wrong, seed)
         _explain_by_alternatives(judged, wrong, seed)
     ill = [

@@ -213,7 +213,7 @@ def _best_flip(model: Model, best: Cost, left: list[int]) -> tuple[Cost, tuple[s
 def _bears_indices(model: Model, key: str, kind: str) -> bool:
     """Whether a leaf of this kind has as many component indices as it is written with."""
     ranks = model.table.ranks.get((key.rstrip("^"), key.endswith("^")))
-    return not ranks or {"scalar": 0, "matrix": 2}.get(kind, 1) == max(ranks)
+    return not ranks or {"scalar": 0, "matrix": 2}.get(kind, 1) in ranks
 
 
 @contextmanager

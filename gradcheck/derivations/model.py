@@ -121,7 +121,7 @@ class Model(Leaves):
     def as_matrix(self, value: Value, definition: Definition, interpreter: Core) -> Value:
         """Return the array whose components a definition gives."""
         letters = definition.letters
-        if not value.is_number:
+        if not value.is_number and set(letters) & set(value.letters):
             raise IllShaped(f"a component of {definition.name} is {value.spelled()}, not a number")
         missing = [letter for letter in letters if letter not in value.letters]
         extra = [letter for letter in value.letters if letter not in letters]

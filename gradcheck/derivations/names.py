@@ -29,6 +29,9 @@ _SIZE_NAMES = frozenset(["d", "n", "m", "N", "M", "D"])
 _LABELLED_ABOVE = frozenset(["delta", "W", "U", "V", "b"])
 """Names of which there is one for each gate, head or variable; nobody raises them to a letter's power."""
 
+_EXPONENTS = frozenset(["k", "n", "p", "q", "T"])
+"""Letters above that are exponents, or a transpose, where no index is named so."""
+
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
 
 
@@ -237,6 +240,7 @@ class Names:
         components: list[ex.Index] = []
         after: list[Piece] = []
         table = self.table
+        stepped = self._is_stepped(scripts)
         for script in scripts:
             if script.kind == "PRIME":
                 name += "'"
@@ -262,6 +266,10 @@ class Names:
                     family.extend(inner.family)
                     components.extend(inner.components)
                 elif piece.kind == "index" and piece.index is not None:
+                    letter = piece.index.letter
+                    if script.kind == "SUP" and stepped and letter and self._labels(letter):
+                        name += f"[{letter}]"
+                        continue
                     name = self._place(name, piece, script.kind, family, components, after)
                 else:
                     raise NotUnderstood(f"the script of {name} is not read")
@@ -283,9 +291,20 @@ class Names:
                 body = ex.Power(body, self._index_value(piece.index))
         return body
 
-    def _labels(self, base: str, index: ex.Index) -> bool:
-        """Whether a letter above says of what something is: `W^Q`, `b^h`, the error `delta^y_t`."""
-        return base in _LABELLED_ABOVE and not index.offset and index.letter not in ("n", "k", "T")
+    def _labels(self, letter: str) -> bool:
+        """Whether a letter above says of what something is: `W^Q`, `b^h`, the `a^u_t` of a gate."""
+        return letter not in _EXPONENTS and not self.table.is_family(letter, self.block)
+
+    def _is_stepped(self, scripts: Sequence[syntax.Script]) -> bool:
+        """Whether a name has a step or layer below: what is above is then no power by a letter."""
+        return any(
+            piece.index is not None
+            and piece.index.letter is not None
+            and self.table.is_family(piece.index.letter, self.block)
+            for script in scripts
+            if script.kind == "SUB"
+            for piece in pieces(script.inner, False, self.table.label_runs)
+        )
 
     def _is_numbered(self, name: str, kind: str, piece: Piece) -> bool:
         """Whether a number above a name counts members of its family: `a^0` beside `a^t`."""
@@ -327,7 +346,9 @@ class Names:
                 components.append(index)
             elif base in self.table.layered and index.letter in _LAYER_LABELS:
                 family.append(ex.Index(LAST, _LAYER_LABELS[index.letter]))
-            elif base in self.table.layered or self._labels(base, index):
+            elif base in self.table.layered or (
+                base in _LABELLED_ABOVE and not index.offset and self._labels(index.letter)
+            ):
                 name += f"[{index}]"
             else:
                 after.append(piece)

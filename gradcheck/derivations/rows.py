@@ -198,6 +198,7 @@ def _clean(tokens: list[Token]) -> list[Token]:
     related = False
     check_depth(tokens)
     tokens = _unbraced(_opened([token for token in tokens if token.kind != "ALIGN"]))
+    tokens = _with_accumulations(tokens)
     for place, token in enumerate(tokens):
         depth += (token.kind == "BEGIN") - (token.kind == "END")
         if depth == 0 and token.kind == "AMP":
@@ -214,6 +215,17 @@ def _clean(tokens: list[Token]) -> list[Token]:
             continue
         related |= token.kind == "REL"
         out.append(token)
+    return out
+
+
+def _with_accumulations(tokens: list[Token]) -> list[Token]:
+    """Read `+=` and `-=` as the arrow of an update."""
+    out: list[Token] = []
+    for token in tokens:
+        if token.kind == "REL" and token.text == "=" and out and out[-1].kind == "ADD":
+            out[-1] = Token("REL", "<-", token.line)
+        else:
+            out.append(token)
     return out
 
 

@@ -32,6 +32,9 @@ from gradcheck.derivations.table import (
 
 __all__ = ["infer"]
 
+_MOST_INDICES = 2
+"""Component indices of a matrix; arrays of more (`x_{n,c,h,w}`) are not read, and say nothing of others."""
+
 
 def infer(rows: Sequence[Row], displays: bool = True) -> SymbolTable:
     """Return the symbol table of a document.
@@ -164,12 +167,31 @@ def _find_classes(rows: Sequence[Row], table: SymbolTable) -> None:
                         found.update(_class_subscripts(right))
                     if name_of(left) in ("log", "ln"):
                         found.update(t.text for s in scripts_of(right) for t in s.inner)
-    table.classes = found & CLASS_LETTERS - bound
+    picked = {letter for row in rows for item in row.items for letter in _picked_by_loss(item)}
+    table.classes = (found & CLASS_LETTERS | picked) - bound
     for row in rows:
         for item in row.items:
             if item.relations in (("=",), ("!=",)):
                 sides = {name_of(base_of(s)) for s in item.sides if s is not None}
                 table.stated_classes |= {name for name in sides if name in table.classes}
+
+
+def _picked_by_loss(item: syntax.Item) -> Iterator[str]:
+    """`L = -log p_k`, of a loss without index, says that k is the class of the example."""
+    head = item.sides[0]
+    if head is None or name_of(head) is None or scripts_of(head):
+        return
+    for side in item.sides[1:]:
+        node = side.terms[0] if isinstance(side, syntax.Summed) and len(side.terms) == 1 else side
+        factors = node.factors if isinstance(node, syntax.Juxtaposed) else ()
+        if len(factors) != 2 or name_of(factors[0]) not in ("log", "ln"):
+            continue
+        inner = factors[1]
+        if isinstance(inner, syntax.Bracket) and len(inner.items) == 1 and inner.items[0].sides[0]:
+            inner = inner.items[0].sides[0]
+        for script in scripts_of(inner) if name_of(base_of(inner)) else ():
+            if script.kind == "SUB" and len(script.inner) == 1 and script.inner[0].kind == "NAME":
+                yield script.inner[0].text
 
 
 def _class_subscripts(bracket: syntax.Node) -> set[str]:
@@ -503,9 +525,11 @@ def _rank_of_scripts(node: syntax.Node, name: str, block: int, table: SymbolTabl
     if len(single) == 1 and single[0] not in known:
         table.labelled.add(name)
     label = name in table.labelled or (bool(single) and single[0] in table.samples)
-    count += numbers if count else 0
-    if count and not (count == 1 and label):
-        table.ranks[name, layered].add(min(count, 2))
+    count += numbers if count and set(single) <= known else 0
+    if 0 < count <= _MOST_INDICES and not (count == 1 and label):
+        table.ranks[name, layered].add(count)
+    if count > _MOST_INDICES:
+        return
     if count == 1:
         table.vectors.add(name)
     elif count == 2:

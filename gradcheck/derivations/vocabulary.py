@@ -220,7 +220,7 @@ KNOWN_WORDS = _words(
     softmax exp log ln tanh sigmoid relu ReLU ReLu RELU Relu diag Diag tr Tr trace vec max
     min sin cos tan sum mean var norm softplus loss Loss cost Batch batch Input Output else
     for all if otherwise where Let let and or with sign Attention Softmax erf gelu silu sgn
-    prod net out
+    prod net out CE BCE KL MSE SSE MAE NLL RMS RMSE
     """
 )
 MODULES = frozenset(["np", "numpy", "torch", "jnp", "tf"])
@@ -297,46 +297,10 @@ GREEK = {
 }
 COMBINING = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
 
-PROSE_WORDS = frozenset(
-    [
-        "a",
-        "all",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "else",
-        "for",
-        "from",
-        "has",
-        "have",
-        "if",
-        "in",
-        "is",
-        "it",
-        "Let",
-        "let",
-        "not",
-        "of",
-        "on",
-        "or",
-        "otherwise",
-        "since",
-        "so",
-        "such",
-        "that",
-        "the",
-        "then",
-        "thus",
-        "to",
-        "we",
-        "when",
-        "where",
-        "which",
-        "with",
-        "yields",
-    ]
+PROSE_WORDS = _words(
+    """
+    a all and are as at be by else for from has have if in is it Let let not of on or otherwise
+    since so such that the then thus to we when where which with yields
+    """
 )
 """Words in text that are prose wherever they stand."""

@@ -144,3 +144,72 @@ $$\frac{\partial L}{\partial w} = (p - y) x$$
     )
     assert not any(row.wrong for row in found.rows)
     assert "L is no number as line 4 is read" in found.rows[-1].reason
+
+
+BATCH_NORM = r"""
+$$\mu = \frac{1}{m} \sum_{i=1}^{m} x_i, \quad v = \frac{1}{m} \sum_{i=1}^{m} (x_i - \mu)^2$$
+
+$$n_i = \frac{x_i - \mu}{\sqrt{v + \epsilon}}$$
+
+$$y_i = \gamma n_i + \beta$$
+
+$$\frac{\partial L}{\partial n_i} = \frac{\partial L}{\partial y_i} \gamma$$
+
+$$\frac{\partial n_i}{\partial x_i} = \frac{1}{\sqrt{v + \epsilon}}$$
+
+$$\frac{\partial v}{\partial x_i} = \frac{2 (x_i - \mu)}{m}$$
+
+$$\frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial n_i} \frac{\partial n_i}{\partial x_i}
++ \frac{\partial L}{\partial v} \frac{\partial v}{\partial x_i}
++ \frac{\partial L}{\partial \mu} \frac{\partial \mu}{\partial x_i}$$
+"""
+
+
+def test_calls_what_holds_for_partial_derivatives_ambiguous() -> None:
+    rows = {row.line: row for row in audit(BATCH_NORM).rows}
+    assert not any(row.wrong for row in rows.values())
+    assert rows[10].verdict == rows[14].verdict == "ambiguous"
+    assert "partial derivative, with mu, v held fixed, not for the total one" in rows[10].reason
+
+
+@pytest.mark.parametrize(
+    ("line", "right", "wrong"),
+    [
+        (10, r"x_i} = \frac{1}{\sqrt", r"x_i} = \frac{2}{\sqrt"),
+        (14, r"+ \frac{\partial L}{\partial v} ", r"- \frac{\partial L}{\partial v} "),
+    ],
+)
+def test_holds_partial_derivatives_against_their_rows(line: int, right: str, wrong: str) -> None:
+    assert BATCH_NORM.count(right) == 1
+    found = audit(BATCH_NORM.replace(right, wrong))
+    assert [row.line for row in found.rows if row.wrong] == [line]
+
+
+TWO_TOPICS = r"""
+A neuron: $$a = f(w^T x + b)$$
+
+A scale: $$y_i = g x_i$$
+
+$$\frac{\partial L}{\partial x_i} = g \frac{\partial L}{\partial y_i}$$
+$$\frac{\partial L}{\partial g} = \sum_i x_i \frac{\partial L}{\partial y_i}$$
+$$\frac{\partial L}{\partial b} = \frac{\partial L}{\partial a} f'(w^T x + b)$$
+"""
+
+
+def test_does_not_invent_a_loss_that_a_row_does_not_speak_of() -> None:
+    rows = {row.line: row for row in audit(TWO_TOPICS).rows}
+    assert not any(row.wrong for row in rows.values())
+    assert "holds if L, which no row defines, depends on y only" in rows[6].reason
+    wrong = audit(TWO_TOPICS.replace(r"= g \frac", r"= 2 g \frac"))
+    assert [row.line for row in wrong.rows if row.wrong] == [6]
+
+
+def test_reads_an_accumulation_as_an_update() -> None:
+    found = audit(r"$$y = W x$$ and then $$b \mathrel{+}= 1, \quad W -= \eta G$$")
+    assert [row.verdict for row in found.rows] == ["true", "true"]
+
+
+def test_leaves_the_class_of_an_example_unjudged_where_nothing_makes_the_truth_one_hot() -> None:
+    text = r"$$p = \text{softmax}(z)$$ $$L = CE(y, p) = -\sum_i y_i \log p_i = -\log p_k$$"
+    assert audit(text).rows[1].verdict == "not checked"
+    assert "holds for the class k only" in audit(text).rows[1].reason

@@ -1,7 +1,8 @@
-"""Partial derivatives: what holds with the quantities in between held fixed is no error.
+"""Rows that fail as they were read, and hold as they may be meant: `ambiguous`, not wrong.
 
-A derivative is read as the total one. Beside a chain rule that sums over paths, that of
-`y = (x - m) / s` by x is the partial one, with m and s held fixed, and no sign on the paper tells them apart.
+A derivative is read as the total one. Beside a chain rule that sums over paths, that of `y = (x - m) / s`
+by x is the partial one, with m and s held fixed, and no sign on the paper tells them apart. A loss that no
+row defines is read as a function of all outputs, and in a document on several things as one of a few.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.evidence import cases_of, fill_sizes, judge_all
+from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
 from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.walks import mapped_derivatives, mapped_symbols, with_body
 
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged
 
-__all__ = ["explain_by_partials"]
+__all__ = ["explain_by_outputs", "explain_by_partials"]
 
 
 def explain_by_partials(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
@@ -34,13 +35,41 @@ def explain_by_partials(judged: Judged, wrong: Sequence[Claim], seed: int) -> No
     fill_sizes(model, cases)
     judge_all(model, cases, seed)
     for claim, partial, held in tried:
-        own = [case for case in cases if case.claim is partial and case.holds is not None]
-        if own and all(case.holds for case in own):
+        if _all_hold(cases, partial):
             names = ", ".join(sorted(held))
             judged.explained[claim.row] = (
                 "ambiguous",
                 f"holds for the partial derivative, with {names} held fixed, not for the total one",
             )
+
+
+def explain_by_outputs(judged: Judged, wrong: Sequence[Claim], seed: int) -> None:
+    """Call the rows ambiguous that hold if an undefined loss depends on one of the outputs only."""
+    model = judged.model
+    for definition in model.definitions:
+        body = definition.body
+        invented = definition.inferred and definition.name in model.scalar_functions
+        if not (invented and isinstance(body, ex.Call) and len(body.arguments) > 1):
+            continue
+        open_ = [c for c in wrong if c.row not in judged.explained]
+        for argument in body.arguments:
+            others_held = tuple(a if a is argument else ex.Held(a) for a in body.arguments)
+            model.replaced[definition.number] = ex.Call(body.function, 0, others_held)
+            cases = cases_of(model, open_)
+            fill_sizes(model, cases)
+            judge_all(model, cases, seed)
+            del model.replaced[definition.number]
+            for claim in open_:
+                if _all_hold(cases, claim):
+                    judged.explained[claim.row] = (
+                        "ambiguous",
+                        f"holds if {definition.name}, which no row defines, depends on {argument} only",
+                    )
+
+
+def _all_hold(cases: Sequence[Case], claim: Claim) -> bool:
+    own = [case for case in cases if case.claim is claim and case.holds is not None]
+    return bool(own) and all(case.holds for case in own)
 
 
 def _partial(model: Model, body: ex.Expression, row: int, held: set[str]) -> ex.Expression:
