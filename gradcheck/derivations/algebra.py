@@ -10,12 +10,16 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Core, Frame, IllShaped, Result
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
 from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unwritten import factors_of
 from gradcheck.derivations.values import Jacobian, Value
 
-__all__ = ["SPREADING", "Algebra"]
+__all__ = ["SIDE_BY_SIDE", "SPREADING", "Algebra"]
 
 SPREADING = "unless the vector is spread over the matrix"
 """What the sentence on a product by elements ends with that has a meaning in NumPy, and may be meant."""
+
+SIDE_BY_SIDE = "arrays of one size side by side are read as multiplied element by element"
+"""What a document that has no sign for the elementwise product means by juxtaposition."""
 
 
 class Algebra(Core):
@@ -97,7 +101,25 @@ class Algebra(Core):
         counted = _mean_over(left)
         if counted is not None:
             self.model.note_count(counted, (), b.rows)
-        return self._multiply(sign, a, b)
+        try:
+            return self._multiply(sign, a, b)
+        except IllShaped:
+            if sign or not self._are_elementwise(left, a, b, frame):
+                raise
+        self.model.note(SIDE_BY_SIDE)
+        self.model.loose_rows.add(frame.row)
+        return self._hadamard(a, b)
+
+    def _are_elementwise(self, left: ex.Expression, a: Value, b: Value, frame: Frame) -> bool:
+        """Whether two arrays side by side can only be meant element by element.
+
+        Their sizes are the same, no row of the document has a sign for it, and what stands left of them is
+        no matrix product: within one term juxtaposition keeps its meaning.
+        """
+        if not self.model.loose_products or not self._same_shape(a, b):
+            return False
+        arrays = [f for f in factors_of(left) if not self.value(f, frame).is_number]
+        return len(arrays) == 1
 
     def _multiply(self, sign: str, a: Value, b: Value) -> Value:
         if a.is_number or b.is_number:
@@ -112,17 +134,7 @@ class Algebra(Core):
         if meaning == "matmul":
             return self._matmul(a, b)
         if sign == "":
-            try:
-                return self._matmul(a, b)
-            except IllShaped as error:
-                if not (self.model.loose_products and self._both_columns(a, b)):
-                    raise
-                try:
-                    out = self._hadamard(a, b)
-                except IllShaped:
-                    raise error from None
-                self.model.note("two vectors side by side are multiplied element by element")
-                return out
+            return self._matmul(a, b)
         order = (
             (self._hadamard, self._matmul)
             if sign in ("times", "otimes", "star")
@@ -138,9 +150,6 @@ class Algebra(Core):
                 return order[1](a, b)
             except IllShaped:
                 raise first from None
-
-    def _both_columns(self, a: Value, b: Value) -> bool:
-        return (a.is_column and b.is_column) or (a.is_row and b.is_row)
 
     def _hadamard(self, a: Value, b: Value) -> Value:
         axes, (x, y) = self.align([a, b])

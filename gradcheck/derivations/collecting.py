@@ -9,8 +9,10 @@ from fractions import Fraction
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.losses import Losses
+from gradcheck.derivations.spelling import short
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.table import FUNCTIONS
+from gradcheck.derivations.unwritten import unwritten
 from gradcheck.derivations.walks import (
     family_letters,
     key_of,
@@ -75,7 +77,18 @@ class Collecting(Losses):
             for side in (claim.left, claim.right)
             for node in nodes_of(side)
         )
+        self._define_unwritten()
         self._settle_losses()
+
+    def _define_unwritten(self) -> None:
+        """Define what the document only differentiates."""
+        equations = [(claim.left, claim.right) for claim in self.claims if claim.kind == "claim"]
+        for symbol, meaning in unwritten(equations).items():
+            own = self.by_name[symbol.name]
+            if any(overlap(d.pattern, symbol.family) for d in own) or self._is_stated(symbol):
+                continue
+            self._define(-1, symbol, meaning, inferred=True)
+            self.note(f"{symbol} is read as {short(meaning)}, of which a row writes the derivative")
 
     def _equation(
         self,

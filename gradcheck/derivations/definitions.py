@@ -91,6 +91,7 @@ class Definitions:
         self.kinds: dict[str, str] = dict(table.kinds)
         self.spreads = False
         self.loose_products = False
+        self.loose_rows: set[int] = set()
         self.depth = self._needed_depth()
         self.replaced: dict[int, ex.Expression] = {}
         self.banned: set[int] = set()

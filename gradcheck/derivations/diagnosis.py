@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.algebra import SIDE_BY_SIDE
 from gradcheck.derivations.evidence import AGREEMENT, Case
 from gradcheck.derivations.grounds import grounds_of, thin_of
 from gradcheck.derivations.lookups import CLASS
@@ -116,6 +117,8 @@ def _spoken_truth(model: Model, claim: Claim, right: Sequence[Case]) -> str:
 def _condition(model: Model, claim: Claim) -> str:
     """Return the reading of the document without which a true row would be false, or ""."""
     words = model.conditions.get(id(claim))
+    if words is None and claim.row in model.loose_rows:
+        words = SIDE_BY_SIDE
     return f"; only so far as {words}" if words else ""
 
 

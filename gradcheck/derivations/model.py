@@ -41,10 +41,11 @@ class Model(Leaves):
         walker = Interpreter(self, numeric=False)
         for definition in self.definitions:
             if definition.inferred and definition.name not in self.scalar_functions:
-                members = [(self.depth,) * len(definition.pattern)]
-                for member in members:
-                    with suppress(*MISFITS), self.dims.attempt():
-                        self.define(definition, member, walker)
+                member = tuple(
+                    self.depth if index.letter else index.offset for index in definition.pattern
+                )
+                with suppress(*MISFITS), self.dims.attempt():
+                    self.define(definition, member, walker)
         for statement in [s for found in self.declared.values() for s in found]:
             assert isinstance(statement.left, ex.Symbol)
             if any(self.is_backward(d.body) for d in self.by_name[statement.left.name]):

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.spelling import short
 from gradcheck.derivations.walks import calls_of, substituted
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def repairs_of(
     for call in dict.fromkeys(calls_of(expression)):
         if len(call.arguments) == 1 and not call.primes:
             inner = call.arguments[0]
-            words = f"{_name(inner)} in place of {_name(call)}"
+            words = f"{short(inner)} in place of {short(call)}"
             out.append(Repair(substituted(expression, call, inner), words, 2))
     for symbol in dict.fromkeys(ex.symbols(expression)):
         for letter in sorted(letters) if len(symbol.components) == 1 else ():
@@ -108,7 +109,7 @@ _EXPRESSIONS = (
 def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
     match node:
         case ex.Transposed(body):
-            yield body, f"{_name(body)} not transposed", 1
+            yield body, f"{short(body)} not transposed", 1
         case ex.Call(function, primes, arguments) if len(arguments) == 1:
             if function.name not in ("exp", "log"):
                 yield (
@@ -122,7 +123,7 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
                 )
             yield (
                 arguments[0],
-                f"{_name(arguments[0])} in place of {function.name}({_name(arguments[0])})",
+                f"{short(arguments[0])} in place of {function.name}({short(arguments[0])})",
                 2,
             )
         case ex.Symbol():
@@ -140,13 +141,13 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
                 ),
                 1,
             )
-            yield ex.Product(sign, right, left), f"{_name(left)} and {_name(right)} swapped", 1
+            yield ex.Product(sign, right, left), f"{short(left)} and {short(right)} swapped", 1
             if isinstance(left, ex.Product):
                 yield (
                     ex.Product("odot", ex.Product(sign, left.left, left.right), right),
                     "an elementwise product", 2,
                 )  # fmt: skip
-            yield ex.Transposed(node), f"{_name(left)} {_name(right)} transposed", 2
+            yield ex.Transposed(node), f"{short(left)} {short(right)} transposed", 2
         case ex.Plus(signs, terms) if len(terms) > 1:
             for place in range(len(terms)):
                 flipped = tuple(-s if k == place else s for k, s in enumerate(signs))
@@ -165,7 +166,7 @@ def _here(node: ex.Expression, model: Model) -> Iterator[Edit]:
         case ex.SumOver():
             for symbol in _factors(model):
                 body = ex.Product("", node.body, symbol)
-                yield dataclasses.replace(node, body=body), f"{_name(symbol)} inside the sum", 2
+                yield dataclasses.replace(node, body=body), f"{short(symbol)} inside the sum", 2
         case ex.Power(base, ex.Number(value)):
             yield ex.Power(base, ex.Number(value + 1)), f"the power {value + 1}", 3
             yield ex.Power(base, ex.Number(value - 1)), f"the power {value - 1}", 3
@@ -201,23 +202,3 @@ def _factors(model: Model) -> list[ex.Expression]:
                     seen[node] = None
                 stack.extend(ex.children(node))
     return list(seen)[:8]
-
-
-def _name(expression: ex.Expression) -> str:
-    """Return a short spelling of an expression."""
-    match expression:
-        case ex.Symbol():
-            return str(expression)
-        case ex.Transposed(body):
-            return f"{_name(body)}ᵀ"
-        case ex.Call(function, primes, arguments):
-            inner = ", ".join(_name(argument) for argument in arguments)
-            return f"{function}{chr(39) * primes}({inner})"
-        case ex.Product(sign, left, right):
-            mark = {"circ": " ∘ ", "odot": " ∘ "}.get(sign, " ")
-            return f"{_name(left)}{mark}{_name(right)}"
-        case ex.Derivative(of, by):
-            return f"∂{_name(of)}/∂{_name(by)}"
-        case ex.Number(value):
-            return str(value)
-    return "this factor"
