@@ -7,17 +7,16 @@ are judged at those points as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradcheck.derivations.evidence import Case, Program
 from gradcheck.programs.arithmetics.cells import CELLS
-from gradcheck.programs.compat import nested_jaxpr, open_jaxpr
 from gradcheck.programs.evaluation import Decision, evaluate
 
-__all__ = ["finite", "has_branches", "one_sided", "stretched"]
+__all__ = ["finite", "one_sided", "stretched", "with_branches"]
 
 BRANCHING = frozenset({"abs", "ge", "gt", "le", "lt", "max", "min", "sign"})
 """Primitives that tell one side of a kink from the other. An equality is a tie, which random points
@@ -28,18 +27,14 @@ STRETCHES = (30.0, 1000.0, -1.0, -30.0, -1000.0)
 single number too. Points that were drawn positive stay so."""
 
 
-def has_branches(program: Program) -> bool:
-    """Whether any claim of a program has a kink in it."""
-    return any(name in BRANCHING for name in _primitives(program.jaxpr))
+def with_branches(program: Program) -> set[int]:
+    """Return the places of the cases that have a kink in them: a comparison of real numbers."""
+    return program.reached_by(_is_kink)
 
 
-def _primitives(jaxpr: Any) -> Iterator[str]:
-    opened, _ = open_jaxpr(jaxpr)
-    for equation in opened.eqns:
-        yield equation.primitive.name
-        inner = nested_jaxpr(equation.params)
-        if inner is not None:
-            yield from _primitives(inner)
+def _is_kink(equation: Any) -> bool:
+    real = any(np.issubdtype(atom.aval.dtype, np.floating) for atom in equation.invars)
+    return equation.primitive.name in BRANCHING and real
 
 
 def stretched(program: Program) -> list[Program]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.branches import finite, has_branches, one_sided, stretched
+from gradcheck.derivations.branches import finite, one_sided, stretched, with_branches
 from gradcheck.derivations.evidence import AGREEMENT, Case, Program
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.walks import nodes_of
@@ -100,25 +100,32 @@ class _Examination:
         self._measure(
             program, [case for case in cases if case.certificate is None and not case.measured]
         )
-        if has_branches(program):
-            self._hold_on_branches(program, [case for case in cases if case.holds])
+        branching = with_branches(program)
+        kinked = [case for case in cases if case.holds and case.place in branching]
+        if kinked:
+            self._hold_on_branches(program, kinked)
         for case in cases:
             if case.measured == "unclear" and case.certificate is None:
                 case.doubt = UNCLEAR.format(max(case.differences))
 
     def _hold_on_branches(self, program: Program, cases: Sequence[Case]) -> None:
-        """Hold the cases to all branches that stretched points take; doubt those that saw one side only."""
-        first, second = (Program(program.jaxpr, [point]) for point in program.points)
-        self._prove_again(second, cases)
-        elsewhere = stretched(program)
-        for other in elsewhere:
+        """Stretch the points until the cases met each kink from both sides; doubt those that never did."""
+        met = [Program(program.jaxpr, [point]) for point in program.points]
+        for other in met[1:]:
+            self._prove_again(other, cases)
+        left = one_sided(met, [case for case in cases if case.holds])
+        for other in stretched(program):
+            if not left:
+                break
             for point in other.points:
-                self._prove_again(Program(program.jaxpr, [point]), cases)
-            unproven = [case for case in cases if case.certificate is None and case.holds]
+                self._prove_again(Program(program.jaxpr, [point]), left)
+            unproven = [case for case in left if case.certificate is None]
             self._measure(other, unproven)
             for case in unproven:
                 case.elsewhere = case.holds is False
-        for case in one_sided([first, second, *elsewhere], [case for case in cases if case.holds]):
+            met.append(other)
+            left = one_sided(met, [case for case in left if case.holds])
+        for case in left:
             case.doubt = ONE_SIDED
 
     def _prove(self, program: Program, cases: Sequence[Case], proofs: Iterator[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -71,20 +71,24 @@ class Program:
 
     def with_roots(self) -> set[int]:
         """Return the places of the cases in which a square root is taken."""
+        return self.reached_by(lambda equation: equation.primitive.name in ROOTS)
+
+    def reached_by(self, what: Callable[[Any], bool]) -> set[int]:
+        """Return the places of the cases that rest on an equation of some kind."""
         from gradcheck.programs.compat import is_literal, nested_jaxpr, open_jaxpr
 
-        def takes_root(equation: Any) -> bool:
+        def found(equation: Any) -> bool:
             inner = nested_jaxpr(equation.params)
             nested = () if inner is None else open_jaxpr(inner)[0].eqns
-            return equation.primitive.name in ROOTS or any(map(takes_root, nested))
+            return what(equation) or any(map(found, nested))
 
-        rooted: set[Any] = set()
+        reached: set[Any] = set()
         for equation in self.jaxpr.jaxpr.eqns:
             read = [atom for atom in equation.invars if not is_literal(atom)]
-            if takes_root(equation) or not rooted.isdisjoint(read):
-                rooted.update(equation.outvars)
+            if found(equation) or not reached.isdisjoint(read):
+                reached.update(equation.outvars)
         outputs = self.jaxpr.jaxpr.outvars
-        return {k // 2 for k, out in enumerate(outputs) if not is_literal(out) and out in rooted}
+        return {k // 2 for k, out in enumerate(outputs) if not is_literal(out) and out in reached}
 
     def of(self, cases: Sequence[Case]) -> Any:
         """Return the program of both sides of some cases, without what only others need."""

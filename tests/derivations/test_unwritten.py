@@ -9,7 +9,8 @@ from gradcheck.derivations import audit
 EXAMPLES_IN_ROWS = r"""
 $$\frac{\partial J}{\partial W_2} = \frac{\partial \sum \frac12 (y - \hat y)^2}{\partial W_2}$$
 
-$$\frac{\partial J}{\partial W_2} = -(y - \hat y) \frac{\partial \hat y}{\partial z_3} \frac{\partial z_3}{\partial W_2}$$
+$$\frac{\partial J}{\partial W_2} = -(y - \hat y) \frac{\partial \hat y}{\partial z_3}
+\frac{\partial z_3}{\partial W_2}$$
 
 $$\frac{\partial J}{\partial W_2} = -(y - \hat y) \odot f'(z_3) \frac{\partial z_3}{\partial W_2}$$
 
