@@ -392,9 +392,9 @@ def function_of(expression: str) -> tuple[Any, tuple[str, ...]]:
 def way(name: str) -> str:
     """Return how a covered function is traced, for the table."""
     from gradcheck.programs.numpy_tracing import registry, rules
-    from gradcheck.programs.numpy_tracing.calls import REDUCTIONS as REDUCED
-    from gradcheck.programs.numpy_tracing.calls import SPECIAL as HANDLED
     from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
+    from gradcheck.programs.numpy_tracing.special import SPECIAL as HANDLED
+    from gradcheck.programs.numpy_tracing.ufuncs import REDUCTIONS as REDUCED
 
     assert rules.__all__
     assert add_special_functions()

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-import gradcheck.programs.numpy_tracing.recorder as recorder_module
+import gradcheck.programs.numpy_tracing.recording as recorder_module
 from gradcheck.errors import Abstention
 from gradcheck.programs.arithmetics.floating import AS_TRACED
 from gradcheck.programs.evaluation import evaluate
 from gradcheck.programs.numpy_tracing.clones import Clones
-from gradcheck.programs.numpy_tracing.recorder import TracingStopped
+from gradcheck.programs.numpy_tracing.recording import TracingStopped
 from gradcheck.programs.numpy_tracing.registry import LOOPS
 from gradcheck.programs.tracing import Trace, trace, validated_trace
 

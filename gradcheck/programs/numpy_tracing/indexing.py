@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.programs.numpy_tracing import calls
-from gradcheck.programs.numpy_tracing.memory import Plan, pieces_of, plan_of, positions_of, read
+from gradcheck.programs.numpy_tracing.arrays import TracedArray
+from gradcheck.programs.numpy_tracing.memory import plan_of
+from gradcheck.programs.numpy_tracing.pure import put_item, read_element, take_item, updater
+from gradcheck.programs.numpy_tracing.recording import Recording
 from gradcheck.programs.numpy_tracing.registry import LOOPS
 from gradcheck.programs.numpy_tracing.tape import Ref, has_refs
-from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
+from gradcheck.programs.numpy_tracing.traced import Traced, unwrap
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gradcheck.programs.numpy_tracing.recorder import Recorder
-
-__all__ = ["at", "get_item", "put_item", "refuse_overlap", "set_item", "take_item", "updater"]
+__all__ = ["at", "get_item", "set_item"]
 
 
-def take_item(array: Any, index: Any) -> Any:
-    """Return `array[index]` for an index of arrays."""
-    return array[index]
-
-
-def put_item(array: Any, index: Any, value: Any) -> Any:
-    """Return a copy of `array` after `array[index] = value`."""
-    copy = array.copy()
-    copy[index] = value
-    return copy
-
-
-@lru_cache(maxsize=64)
-def updater(ufunc: Any) -> Callable[..., Any]:
-    """Return the pure form of `ufunc.at`: a copy of the array after the update."""
-
-    def updated(array: Any, index: Any, value: Any) -> Any:
-        copy = array.copy()
-        ufunc.at(copy, index, value)
-        return copy
-
-    updated.__name__ = f"np.{ufunc.__name__}.at"
-    updated.updates = ufunc  # type: ignore[attr-defined]
-    return updated
-
-
-def get_item(recorder: Recorder, value: Traced, index: Any) -> Any:
+def get_item(recorder: Recording, value: Traced, index: Any) -> Any:
     """Do what `value[index]` does: a view, or the elements that index arrays pick."""
     place = _resolved(recorder, index)
     result = value.concrete[place]
@@ -61,24 +31,17 @@ def get_item(recorder: Recorder, value: Traced, index: Any) -> Any:
     return recorder.emit(take_item, (recorder.operand(value), _frozen(place)), {}, result)
 
 
-def _element(recorder: Recorder, value: TracedArray, place: Any, result: Any) -> Any:
+def _element(recorder: Recording, value: TracedArray, place: Any, result: Any) -> Any:
     buffer = value.buffer
     if buffer.ref is None:
         return result
     plan = plan_of(value.concrete[_with_rest(place)], buffer.base, buffer.layout)
-    return recorder.emit(_read_element, (buffer.ref, plan), {}, result)
+    return recorder.emit(read_element, (buffer.ref, plan), {}, result)
 
 
-def _read_element(base: Any, plan: Plan) -> Any:
-    return read(base, plan)[()]
-
-
-read_element = _read_element
-
-
-def set_item(recorder: Recorder, array: TracedArray, index: Any, value: Any) -> None:
+def set_item(recorder: Recording, array: TracedArray, index: Any, value: Any) -> None:
     """Do what `array[index] = value` does, and let every view of the same memory see it."""
-    value = calls.packed(recorder, value)
+    value = recorder.packed(value)
     if _is_traced_mask(recorder, array, index) and np.ndim(value) == 0:
         mask = index.reshape(index.shape + (1,) * (array.ndim - index.ndim))
         index, value = ..., recorder.call(np.where, (mask, value, array), {})
@@ -89,50 +52,36 @@ def set_item(recorder: Recorder, array: TracedArray, index: Any, value: Any) -> 
             return
         content = recorder.operand(value)
         store = recorder.overwriting(TracedArray(target, array.buffer, recorder), has_refs(content))
-        target[...] = calls.unwrap(value)
+        target[...] = unwrap(value)
         store(content if isinstance(content, Ref) else None)
         return
     place = _frozen(place)
     operands = (recorder.operand(array), place, recorder.operand(value))
     store = recorder.overwriting(array, has_refs(operands))
-    array.concrete[place] = calls.unwrap(value)
+    array.concrete[place] = unwrap(value)
     store(recorder.record(put_item, operands, {}, array.concrete) if has_refs(operands) else None)
 
 
-def at(recorder: Recorder, ufunc: Any, array: Any, index: Any, *values: Any) -> None:
+def at(recorder: Recording, ufunc: Any, array: Any, index: Any, *values: Any) -> None:
     """Do what `ufunc.at(array, index, value)` does: unbuffered, so that repeats accumulate."""
     index = _frozen(_resolved(recorder, index))
-    values = tuple(calls.packed(recorder, value) for value in values)
+    values = tuple(recorder.packed(value) for value in values)
     operands = (recorder.operand(array), index, *(recorder.operand(value) for value in values))
     if not has_refs(operands):
         if isinstance(array, TracedArray):
             array.buffer.version += 1
-        ufunc.at(calls.unwrap(array), index, *calls.unwrap(values))
+        ufunc.at(unwrap(array), index, *unwrap(values))
         return
     if not isinstance(array, TracedArray):
         recorder.stop("the result is written into an array that the trace does not know")
     if len(values) != 1 or ufunc not in LOOPS:
         recorder.stop(f"np.{ufunc.__name__}.at is not covered")
     store = recorder.overwriting(array, has_refs(operands))
-    ufunc.at(array.concrete, index, *calls.unwrap(values))
+    ufunc.at(array.concrete, index, *unwrap(values))
     store(recorder.record(updater(ufunc), operands, {}, array.concrete))
 
 
-def refuse_overlap(recorder: Recorder, plan: Plan) -> None:
-    """Stop where a view shows one element twice: the order of the writes would matter."""
-    pieces = pieces_of(plan)
-    if pieces is None:
-        overlaps = len(np.unique(positions_of(plan))) != np.prod(plan.shape)
-    else:
-        overlaps = any(
-            source is None and size > 1
-            for source, size in zip(pieces.sources, plan.shape, strict=True)
-        )
-    if overlaps:
-        recorder.stop("a view that shows one element several times is written to")
-
-
-def _resolved(recorder: Recorder, index: Any) -> Any:
+def _resolved(recorder: Recording, index: Any) -> Any:
     """Return an index of concrete values; what depends on the inputs gets a guard."""
     if type(index) is tuple:
         return tuple(_resolved(recorder, part) for part in index)
@@ -167,7 +116,7 @@ def _frozen(index: Any) -> Any:
     return index.copy() if isinstance(index, np.ndarray) else index
 
 
-def _is_traced_mask(recorder: Recorder, array: TracedArray, index: Any) -> bool:
+def _is_traced_mask(recorder: Recording, array: TracedArray, index: Any) -> bool:
     return (
         isinstance(index, Traced)
         and not recorder.is_constant(index)

@@ -27,6 +27,7 @@ __all__ = [
     "positions_of",
     "read",
     "root_of",
+    "shows_an_element_twice",
     "write",
     "write_many",
 ]
@@ -182,6 +183,16 @@ def pieces_of(plan: Plan) -> Pieces | None:
         if memory is not None and (found := _match(memory, plan)):
             return found
     return None
+
+
+def shows_an_element_twice(plan: Plan) -> bool:
+    """Say whether some element of the memory is at two places of the view."""
+    pieces = pieces_of(plan)
+    if pieces is None:
+        return len(np.unique(positions_of(plan))) != prod(plan.shape)
+    return any(
+        source is None and size > 1 for source, size in zip(pieces.sources, plan.shape, strict=True)
+    )
 
 
 def _memory_by_strides(plan: Plan) -> tuple[int, ...] | None:

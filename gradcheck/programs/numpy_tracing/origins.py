@@ -6,12 +6,12 @@ import os
 import sys
 import sysconfig
 from functools import lru_cache
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["is_library", "is_own", "is_users", "is_users_file"]
+__all__ = ["home_of", "is_library", "is_own", "is_users", "is_users_file", "user_line"]
 
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 STANDARD_LIBRARY = tuple(
@@ -22,6 +22,9 @@ NUMPY_FOLDER = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 LIBRARIES = ("numpy", "scipy")
 """Packages whose Python code is traced like the user's where no rule covers a function of theirs,
 but never cited."""
+
+CALLER_OF_USER_CODE = os.path.join("numpy_tracing", "trace.py")
+"""Where the search for the user's line ends: further out is code that asked for the trace."""
 
 FOREIGN = ("jax", "jaxlib", "torch", "ml_dtypes", "hypothesis", "pytest", "_pytest", "pluggy")
 """Packages that are left alone; what hands them a traced array stops the trace."""
@@ -83,3 +86,22 @@ def _package_in_site_packages(path: str) -> str | None:
         if found:
             return rest.partition(os.sep)[0].removesuffix(".py")
     return None
+
+
+def user_line() -> str | None:
+    """Return the innermost line of the user's own code that is running, as `path:line`."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if is_users_file(path):
+            return f"{path}:{frame.f_lineno}"
+        if path.endswith(CALLER_OF_USER_CODE):
+            return None
+        frame = frame.f_back
+    return None
+
+
+def home_of(kind: type) -> dict[str, Any]:
+    """Return the globals of the module of a class."""
+    module = sys.modules.get(kind.__module__)
+    return module.__dict__ if module is not None else {"__name__": kind.__module__}

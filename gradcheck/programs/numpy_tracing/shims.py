@@ -11,18 +11,18 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gradcheck.programs.numpy_tracing import calls
+from gradcheck.programs.numpy_tracing.arrays import TracedArray
+from gradcheck.programs.numpy_tracing.pure import as_array
+from gradcheck.programs.numpy_tracing.random_source import RandomSource
+from gradcheck.programs.numpy_tracing.recording import Recording
 from gradcheck.programs.numpy_tracing.registry import LOOPS
-from gradcheck.programs.numpy_tracing.traced import Traced, TracedArray
+from gradcheck.programs.numpy_tracing.traced import Traced, contains_traced, unwrap
 
-if TYPE_CHECKING:
-    from gradcheck.programs.numpy_tracing.recorder import Recorder
-
-__all__ = ["FloatType", "RandomSource", "as_array", "numpy_function", "stand_in_of"]
+__all__ = ["FloatType", "numpy_function", "stand_in_of"]
 
 MAKERS: set[Any] = {
     np.arange,
@@ -45,33 +45,28 @@ ROUNDING: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc
 TESTS: dict[Any, Any] = {math.isnan: np.isnan, math.isinf: np.isinf, math.isfinite: np.isfinite}
 
 
-def stand_in_of(recorder: Recorder, function: Any) -> Any:
+def stand_in_of(recorder: Recording, function: Any) -> Any:
     """Return what stands in for `function` while `recorder` runs; None if nothing does."""
     make = _stand_ins().get(function)
     return None if make is None else make(recorder)
 
 
-def numpy_function(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+def numpy_function(recorder: Recording, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the stand-in of any other function of NumPy: its arrays can be filled and traced."""
 
     @functools.wraps(function)
     def stand_in(*arguments: Any, **keywords: Any) -> Any:
         if not recorder.is_running:
             return function(*arguments, **keywords)
-        if calls.contains_traced(arguments) or calls.contains_traced(keywords):
+        if contains_traced(arguments) or contains_traced(keywords):
             return recorder.call(function, arguments, keywords)
         return recorder.adopt(_watched(recorder, function(*arguments, **keywords)))
 
     return stand_in
 
 
-def as_array(value: Any, **settings: Any) -> Any:
-    """Return `value` as a new array."""
-    return np.array(value, **settings)
-
-
 def _array(
-    recorder: Recorder,
+    recorder: Recording,
     copy: Any,
     value: Any,
     /,
@@ -87,10 +82,10 @@ def _array(
     settings["dtype"] = None if dtype is None else np.dtype(dtype)
     if not recorder.is_running:
         return np.array(value, **settings)
-    if isinstance(value, RandomSource) or not calls.contains_traced(value):
+    if isinstance(value, RandomSource) or not contains_traced(value):
         return recorder.adopt(np.array(value, **settings))
     if not isinstance(value, Traced):
-        value = calls.packed(recorder, value, settings["dtype"])
+        value = recorder.packed(value, settings["dtype"])
     result = np.array(value.concrete, **settings)
     if isinstance(value, TracedArray):
         if result is value.concrete:
@@ -101,7 +96,7 @@ def _array(
     return recorder.emit(as_array, (recorder.operand(value),), settings, result)
 
 
-def _empty(recorder: Recorder, *arguments: Any, **keywords: Any) -> Any:
+def _empty(recorder: Recording, *arguments: Any, **keywords: Any) -> Any:
     """Return zeros, so that what a program reads before it writes is the same at every run."""
     if not recorder.is_running:
         return np.empty(*arguments, **keywords)
@@ -109,16 +104,16 @@ def _empty(recorder: Recorder, *arguments: Any, **keywords: Any) -> Any:
 
 
 def _full(
-    recorder: Recorder,
+    recorder: Recording,
     shape: Any,
     fill_value: Any,
     dtype: Any = None,
     order: Any = "C",
 ) -> Any:
-    if not recorder.is_running or not calls.contains_traced((shape, fill_value)):
+    if not recorder.is_running or not contains_traced((shape, fill_value)):
         return recorder.adopt(np.full(shape, fill_value, dtype, order))
-    fill_value = calls.packed(recorder, fill_value)
-    dtype = np.dtype(dtype) if dtype is not None else np.asarray(calls.unwrap(fill_value)).dtype
+    fill_value = recorder.packed(fill_value)
+    dtype = np.dtype(dtype) if dtype is not None else np.asarray(unwrap(fill_value)).dtype
     filled = recorder.adopt(np.zeros(recorder.concrete(shape), dtype, order))
     filled[...] = fill_value
     return filled
@@ -131,7 +126,7 @@ def _ndenumerate(array: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
 class ArrayConverter:
     """Does what NumPy's own Python functions ask of its private class of that name."""
 
-    def __init__(self, recorder: Recorder, *values: Any) -> None:
+    def __init__(self, recorder: Recording, *values: Any) -> None:
         self._values = values
         self._arrays = tuple(_array(recorder, None, value) for value in values)
         self.scalar_input = tuple(not isinstance(value, np.ndarray) for value in values)
@@ -147,7 +142,7 @@ class ArrayConverter:
 
     def result_type(self, extra_dtype: Any = None, ensure_inexact: bool = False) -> Any:
         extra = () if extra_dtype is None else (extra_dtype,)
-        found = np.result_type(*(calls.unwrap(value) for value in self._values), *extra)
+        found = np.result_type(*(unwrap(value) for value in self._values), *extra)
         return np.result_type(found, 0.0) if ensure_inexact else found
 
     def wrap(self, array: Any, to_scalar: bool | None = None) -> Any:
@@ -159,7 +154,7 @@ def _broadcast(*arrays: Any) -> np.broadcast:
     return np.broadcast(*(np.broadcast_to(0, np.shape(array)) for array in arrays))
 
 
-def _maker(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+def _maker(function: Callable[..., Any], recorder: Recording) -> Callable[..., Any]:
     @functools.wraps(function)
     def stand_in(*arguments: Any, **keywords: Any) -> Any:
         if not recorder.is_running:
@@ -170,15 +165,15 @@ def _maker(function: Callable[..., Any], recorder: Recorder) -> Callable[..., An
     return stand_in
 
 
-def _math_function(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+def _math_function(function: Callable[..., Any], recorder: Recording) -> Callable[..., Any]:
     @functools.wraps(function)
     def stand_in(*arguments: Any) -> Any:
-        if not calls.contains_traced(arguments):
+        if not contains_traced(arguments):
             return function(*arguments)
         scalars = tuple(
             part.item() if isinstance(part, TracedArray) else part for part in arguments
         )
-        result = function(*calls.unwrap(scalars))
+        result = function(*unwrap(scalars))
         return recorder.emit(function, tuple(map(recorder.operand, scalars)), {}, result)
 
     return stand_in
@@ -198,7 +193,7 @@ class TypeStandIn:
     original: Any
     """The type that it passes for."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recording) -> None:
         self._recorder = recorder
 
     def __instancecheck__(self, value: Any) -> bool:
@@ -250,47 +245,19 @@ class ArrayType(TypeStandIn):
         return _empty(self._recorder, shape, dtype, **settings)
 
 
-class RandomSource:
-    """Passes for a random generator, whose draws become constants that can be written to."""
-
-    def __init__(self, source: Any, recorder: Recorder) -> None:
-        self._source = source
-        self._recorder = recorder
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return type(self._source)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._source, name)
-        if not callable(found):
-            return found
-
-        @functools.wraps(found)
-        def draw(*arguments: Any, **keywords: Any) -> Any:
-            concrete = self._recorder.concrete((arguments, keywords))
-            result = found(*concrete[0], **concrete[1])
-            for argument in arguments:  # shuffled in place
-                if isinstance(argument, TracedArray):
-                    argument.buffer.version += 1
-            return self._recorder.adopt(result)
-
-        return draw
-
-
-def _watched(recorder: Recorder, value: Any) -> Any:
+def _watched(recorder: Recording, value: Any) -> Any:
     is_source = isinstance(value, (np.random.Generator, np.random.RandomState))
     return RandomSource(value, recorder) if is_source else value
 
 
 @functools.cache
-def _stand_ins() -> dict[Any, Callable[[Recorder], Any]]:
+def _stand_ins() -> dict[Any, Callable[[Recording], Any]]:
     """Return the table from a function to the maker of what stands in for it."""
 
-    def through(function: Callable[..., Any], kind: type, twin: Any) -> Callable[[Recorder], Any]:
+    def through(function: Callable[..., Any], kind: type, twin: Any) -> Callable[[Recording], Any]:
         return lambda _: _through(function, lambda x: kind(twin(x)))
 
-    table: dict[Any, Callable[[Recorder], Any]] = {
+    table: dict[Any, Callable[[Recording], Any]] = {
         np.array: lambda r: functools.partial(_array, r, True),
         np.asarray: lambda r: functools.partial(_array, r, None),
         np.asanyarray: lambda r: functools.partial(_array, r, None),

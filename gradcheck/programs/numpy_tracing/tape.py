@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Call", "Guard", "Kind", "Ref", "Tape", "fill", "has_refs", "refs_in"]
+__all__ = ["Call", "Guard", "Kind", "Ref", "Tape", "fill", "has_refs", "kind_of", "refs_in"]
 
 
 class Ref(NamedTuple):
@@ -75,6 +75,11 @@ class Tape:
         self.calls.append(call)
         return Ref(len(self.inputs) + len(self.calls) - 1)
 
+    def kind(self, ref: Ref) -> Any:
+        """Return shape and dtype of a value on the tape."""
+        number = ref.number - len(self.inputs)
+        return self.inputs[ref.number] if number < 0 else self.calls[number].kind
+
     def replay(self, inputs: Sequence[Any]) -> list[Any]:
         """Repeat the calls in NumPy at other inputs, and return every value by its number."""
         values: list[Any] = list(inputs)
@@ -127,3 +132,11 @@ def refs_in(tree: Any) -> list[Ref]:
     if kind is dict:
         return refs_in(list(tree.values()))
     return []
+
+
+def kind_of(result: Any) -> Any:
+    """Return the shape and dtype of a result, or a tuple of them for several results."""
+    if isinstance(result, (tuple, list)):
+        return tuple(kind_of(part) for part in result)
+    array = result if hasattr(result, "dtype") else np.asarray(result)
+    return Kind(array.shape, array.dtype)

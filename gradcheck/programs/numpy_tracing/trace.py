@@ -21,14 +21,15 @@ from gradcheck.programs.numpy_tracing.agreement import (
     require_agreement,
     rounding_unit,
 )
-from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.lowering import lower
 from gradcheck.programs.numpy_tracing.origins import is_users_file
 from gradcheck.programs.numpy_tracing.randomness import preserved, state_of
-from gradcheck.programs.numpy_tracing.recorder import Recorder, TracingStopped
+from gradcheck.programs.numpy_tracing.recorder import Recorder
+from gradcheck.programs.numpy_tracing.recording import TracingStopped
 from gradcheck.programs.numpy_tracing.rules.elementwise import add_special_functions
 from gradcheck.programs.numpy_tracing.tape import Guard, Kind, Tape, fill
+from gradcheck.programs.numpy_tracing.traced import unwrap
 
 __all__ = ["Trace", "trace"]
 

@@ -29,10 +29,10 @@ from gradcheck.programs.numpy_tracing.agreement import (
     require_agreement,
     rounding_unit,
 )
-from gradcheck.programs.numpy_tracing.calls import unwrap
 from gradcheck.programs.numpy_tracing.clones import Clones
 from gradcheck.programs.numpy_tracing.randomness import preserved
 from gradcheck.programs.numpy_tracing.trace import Trace, trace
+from gradcheck.programs.numpy_tracing.traced import unwrap
 
 __all__ = ["validated_trace"]
 

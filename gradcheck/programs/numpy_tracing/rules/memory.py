@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from jax import lax
 
-from gradcheck.programs.numpy_tracing.calls import pack
-from gradcheck.programs.numpy_tracing.indexing import put_item, read_element, take_item
 from gradcheck.programs.numpy_tracing.memory import (
     Layout,
     Pieces,
@@ -22,7 +20,14 @@ from gradcheck.programs.numpy_tracing.memory import (
     write,
     write_many,
 )
-from gradcheck.programs.numpy_tracing.recorder import cast
+from gradcheck.programs.numpy_tracing.pure import (
+    as_array,
+    cast,
+    pack,
+    put_item,
+    read_element,
+    take_item,
+)
 from gradcheck.programs.numpy_tracing.registry import LOOPS, lowers
 from gradcheck.programs.numpy_tracing.rules.common import (
     converted,
@@ -32,7 +37,6 @@ from gradcheck.programs.numpy_tracing.rules.common import (
     spread,
     truth,
 )
-from gradcheck.programs.numpy_tracing.shims import as_array
 
 __all__ = ["updated_at"]
 
