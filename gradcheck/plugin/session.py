@@ -7,6 +7,7 @@ own report, as plain values; so nothing here, nor the summary, needs more than t
 from __future__ import annotations
 
 import os
+from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,16 @@ SESSION = pytest.StashKey["Session"]()
 
 @dataclass(frozen=True)
 class HandedIn:
-    """A report as plain values (`Report.as_dict`), with the item that made it and how that ended."""
+    """A report as plain values (`Report.as_dict`), with the item that made it and how that ended.
+
+    Attributes:
+        place: of the item among all that were collected, the same in all workers of xdist.
+    """
 
     nodeid: str
     outcome: str
     report: dict[str, Any]
+    place: int
 
 
 class Session:
@@ -51,6 +57,7 @@ class Session:
         report = yield
         if call.when == "call" and REPORTS in item.stash:
             report.gradcheck = item.stash[REPORTS]
+            report.gradcheck_place = item.session.items.index(item)
         if call.when == "call" and ROW in item.stash:
             report.gradcheck_row = item.stash[ROW]
         return report
@@ -58,7 +65,8 @@ class Session:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for one in getattr(report, "gradcheck", ()):
             outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
-            self.handed_in.append(HandedIn(report.nodeid, outcome, one))
+            handed_in = HandedIn(report.nodeid, outcome, one, report.gradcheck_place)
+            insort(self.handed_in, handed_in, key=lambda item: item.place)
         if hasattr(report, "gradcheck_row"):
             self.equations.append(report.gradcheck_row)
 

@@ -159,6 +159,20 @@ wrong_product_with_the_hessian = gradcheck.gradient(
     lambda x: np.sum(x**3), lambda x: 3 * x**2, hvp=lambda x, v: 3 * x * v, x="N"
 )
 
+if find_spec("jax"):
+    import jax
+
+    CAUGHT_BY["stops_its_own_gradient"] = "second_order"
+
+    @jax.custom_vjp
+    def sine(x):
+        return jax.numpy.sin(x)
+
+    sine.defvjp(
+        lambda x: (jax.numpy.sin(x), x), lambda x, g: (g * jax.lax.stop_gradient(jax.numpy.cos(x)),)
+    )
+    stops_its_own_gradient = gradcheck.jax_rule(sine, x="N")
+
 if find_spec("torch"):
     import torch
 
@@ -166,6 +180,7 @@ if find_spec("torch"):
         "saves_an_intermediate": "second_order",
         "jvp_of_another_sign": "jvp",
         "writes_into_a_tensor": "purity",
+        "takes_its_cotangent_for_contiguous": "layout",
     }
 
     class Sigmoid(torch.autograd.Function):
@@ -192,3 +207,14 @@ if find_spec("torch"):
     saves_an_intermediate = gradcheck.torch_function(Sigmoid, x="N")
     jvp_of_another_sign = gradcheck.torch_function(SigmoidWithJvp, x="N")
     writes_into_a_tensor = gradcheck.torch_function(SigmoidInPlace, x="N")
+
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * torch.as_strided(g, g.shape, (g.shape[1], 1))
+
+    takes_its_cotangent_for_contiguous = gradcheck.torch_function(Double, x="N D")

@@ -29,19 +29,14 @@ IDLE = ("batch", "jvp", "second_order")
 """The checks that do not apply to these rules."""
 
 OUTCOMES = {"passed": ITEMS - 1 - 2 * len(IDLE), "failed": 1, "skipped": 2 * len(IDLE)}
+DRAWN = ("--gradcheck-examples=8", "--gradcheck-seed=1")
 
 
 @pytest.fixture
-def suite(pytester):
-    """A folder with one test module that holds a right and a wrong rule; runs pytest in a process."""
+def suite(run_here, pytester):
+    """A folder with one test module that holds a right and a wrong rule; runs pytest there."""
     pytester.makepyfile(test_layers=LAYERS)
-
-    def run(*arguments):
-        return pytester.runpytest_subprocess(
-            "--gradcheck-examples=8", "--gradcheck-seed=1", *arguments
-        )
-
-    return run
+    return lambda *arguments: run_here(*DRAWN, *arguments)
 
 
 def test_each_check_of_each_rule_is_an_item_of_its_own(suite):
@@ -74,34 +69,35 @@ def test_items_are_selected_by_rule_and_by_check_with_k(suite):
     suite("test_layers.py::wrong::gradient").assert_outcomes(failed=1)
 
 
-def test_an_undecided_rule_fails_the_item_and_says_why(pytester):
+def test_an_undecided_rule_fails_the_item_and_says_why(run_here, pytester):
     pytester.makepyfile(
         test_layers="""
         import gradcheck
         silent = gradcheck.vjp(lambda x: x, lambda dout, x: None, x="N")
         """
     )
-    result = pytester.runpytest_subprocess("--gradcheck-examples=3", "-k", "gradient")
+    result = run_here("--gradcheck-examples=3", "-k", "gradient")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*silent: inconclusive*", "*claims no gradient for any input*"])
 
 
-def test_a_rule_that_cannot_be_run_is_one_sentence_and_no_traceback(pytester):
+def test_a_rule_that_cannot_be_run_is_one_sentence_and_no_traceback(run_here, pytester):
     pytester.makepyfile(
         test_layers="""
         import gradcheck
         broken = gradcheck.vjp(lambda x: x, lambda dout, x: (dout, dout), x="N")
         """
     )
-    result = pytester.runpytest_subprocess("--gradcheck-examples=3", "-k", "gradient")
+    result = run_here("--gradcheck-examples=3", "-k", "gradient")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["RuleError: rule 'broken': the backward returned 2 gradients for the 1 input*"]
     )
 
 
-def test_the_items_run_under_xdist(suite):
-    suite("-n", "2").assert_outcomes(**OUTCOMES)
+def test_the_items_run_under_xdist(pytester):
+    pytester.makepyfile(test_layers=LAYERS)
+    pytester.runpytest_subprocess(*DRAWN, "-n", "2").assert_outcomes(**OUTCOMES)
 
 
 def test_without_the_plugin_the_rules_are_plain_variables(pytester):
@@ -110,8 +106,8 @@ def test_without_the_plugin_the_rules_are_plain_variables(pytester):
     result.assert_outcomes(passed=1)
 
 
-def test_a_private_rule_is_not_collected(pytester):
+def test_a_private_rule_is_not_collected(run_here, pytester):
     pytester.makepyfile(test_layers=LAYERS.replace("wrong =", "_wrong ="))
-    result = pytester.runpytest_subprocess("--collect-only", "-q")
+    result = run_here("--collect-only", "-q")
     assert "::right::" in result.stdout.str()
     assert "wrong" not in result.stdout.str()

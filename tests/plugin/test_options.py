@@ -23,13 +23,13 @@ FAST = ("-k", "gradient", "--gradcheck-no-trace")
 
 
 @pytest.fixture
-def suite(pytester):
+def suite(run_here, pytester):
     pytester.makepyfile(test_layers=RULES)
-    return lambda *arguments: pytester.runpytest_subprocess(*FAST, *arguments)
+    return lambda *arguments: run_here(*FAST, *arguments)
 
 
-def test_the_options_are_in_the_help(pytester):
-    pytester.runpytest_subprocess("--help").stdout.fnmatch_lines(
+def test_the_options_are_in_the_help(run_here):
+    run_here("--help").stdout.fnmatch_lines(
         [
             "*--gradcheck-profile=NAME*",
             "*--gradcheck-examples=N*",
@@ -89,13 +89,16 @@ def test_an_expected_failure_that_is_gone_is_a_note_unless_pytest_is_strict_abou
     result.stdout.fnmatch_lines(["*[[]XPASS(strict)[]] issue 12*"])
 
 
-def test_a_suite_without_rules_has_no_section(pytester):
+def test_a_suite_without_rules_has_no_section(run_here, pytester):
     pytester.makepyfile("def test_nothing():\n    pass\n")
-    assert "gradcheck =" not in pytester.runpytest_subprocess().stdout.str()
+    assert "gradcheck =" not in run_here().stdout.str()
 
 
-def test_the_workers_of_xdist_share_a_seed_and_hand_in_their_reports(suite, pytester):
-    result = suite("-n2", "--gradcheck-examples=2", "--gradcheck-report=out.json")
+def test_the_workers_of_xdist_share_a_seed_and_hand_in_their_reports(pytester):
+    pytester.makepyfile(test_layers=RULES)
+    result = pytester.runpytest_subprocess(
+        *FAST, "-n2", "--gradcheck-examples=2", "--gradcheck-report=out.json"
+    )
     result.assert_outcomes(passed=1, failed=2, xfailed=1)
     result.stdout.fnmatch_lines(["*= gradcheck =*", "gradient *4 *", "--gradcheck-seed=*"])
     reports = json.loads((pytester.path / "out.json").read_text())["reports"]
@@ -108,13 +111,15 @@ def test_the_workers_of_xdist_share_a_seed_and_hand_in_their_reports(suite, pyte
 @pytest.mark.parametrize(
     ("wanted", "outcomes"), [("warn", {"passed": 1, "warnings": 1}), ("skip", {"skipped": 1})]
 )
-def test_an_inconclusive_check_warns_or_skips_as_the_ini_file_says(pytester, wanted, outcomes):
+def test_an_inconclusive_check_warns_or_skips_as_the_ini_file_says(
+    run_here, pytester, wanted, outcomes
+):
     pytester.makepyfile(test_layers=RULES)
     pytester.makeini(
         f"[pytest]\ngradcheck_inconclusive = {wanted}\n"
         "gradcheck_examples = 2\ngradcheck_profile = quick\n"
     )
-    result = pytester.runpytest_subprocess("test_layers.py::silent::gradient", "-rs")
+    result = run_here("test_layers.py::silent::gradient", "-rs", "-Wdefault")
     result.assert_outcomes(**outcomes)
     result.stdout.fnmatch_lines(["*silent: inconclusive: the rule claims no gradient*"])
 
@@ -126,7 +131,12 @@ def test_the_junit_file_has_the_figures(suite, pytester):
     assert '<property name="gradcheck_points" value="2" />' in text
 
 
-def test_a_failure_is_replayed_from_the_database_and_lf_runs_it_alone(suite, monkeypatch):
+def test_a_failure_is_replayed_from_the_database_and_lf_runs_it_alone(pytester, monkeypatch):
+    pytester.makepyfile(test_layers=RULES)
+
+    def suite(*arguments):
+        return pytester.runpytest_subprocess(*FAST, *arguments)
+
     for variable in ("CI", "GITHUB_ACTIONS"):
         monkeypatch.delenv(variable, raising=False)
     suite("-k", "wrong and gradient", "--gradcheck-examples=5").assert_outcomes(
@@ -141,7 +151,7 @@ def test_a_failure_is_replayed_from_the_database_and_lf_runs_it_alone(suite, mon
 
 def test_findings_are_annotations_under_github_actions(suite, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    result = suite("--gradcheck-examples=2", "--gradcheck-report=out.html")
+    result = suite("--gradcheck-examples=2", "--gradcheck-seed=1", "--gradcheck-report=out.html")
     result.stdout.fnmatch_lines(
         [
             "::error file=test_layers.py,line=4,title=wrong%3A%3Agradient fails::wrong: the gradient*",
@@ -151,7 +161,7 @@ def test_findings_are_annotations_under_github_actions(suite, monkeypatch):
     assert "known%3A%3A" not in result.stdout.str()
 
 
-def test_the_fixture_checks_with_the_options_of_the_session(pytester):
+def test_the_fixture_checks_with_the_options_of_the_session(run_here, pytester):
     pytester.makepyfile(
         RULES.replace("right =", "_right =").replace("wrong =", "_wrong =").split("known")[0]
         + """
@@ -164,6 +174,6 @@ def test_wrong(gradchecker):
     gradchecker.check(_wrong, checks=["gradient"])
 """
     )
-    result = pytester.runpytest_subprocess("--gradcheck-examples=3", "--gradcheck-seed=9")
+    result = run_here("--gradcheck-examples=3", "--gradcheck-seed=9")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GradientError: <lambda>: fail*", "gradient *3 *"])
