@@ -309,7 +309,7 @@ class Line:
             again = trees.leaves(self.rule.primal(self._inputs_at(self.x.copy())))
             parts = zip(self.weights, self.origin, again, strict=True)
             return float(
-                sum(np.sum(np.abs(u * (np.asarray(y) - base))) for u, base, (_, y) in parts)
+                sum(np.sum(np.abs(u * (np.asarray(y, np.longdouble) - base))) for u, base, (_, y) in parts)
             )
 
     def rounding(self) -> float:
