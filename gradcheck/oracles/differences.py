@@ -61,6 +61,7 @@ class Derivative:
             any window resolves.
         left, right: the one-sided derivatives, where they were asked for (status "kink", "domain").
         reason: what was found, as a clause; empty for a plain smooth f.
+        noise: what is left of f in that window's last coefficients, in units of f.
     """
 
     value: float
@@ -71,6 +72,7 @@ class Derivative:
     left: OneSided | None = None
     right: OneSided | None = None
     reason: str = ""
+    noise: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -196,7 +198,9 @@ def _smooth(window: Window, windows: list[Window], reason: str = "") -> Derivati
     status: Status = "noise" if noisy and not window.flat else "smooth"
     if status == "noise" and not reason:
         reason = f"f carries noise of about {window.tail:.1e}"
-    return Derivative(window.slope, window.bound, 0, window.half, status, reason=reason)
+    return Derivative(
+        window.slope, window.bound, 0, window.half, status, reason=reason, noise=window.tail
+    )
 
 
 def _at_an_edge(window: Window | None, limits: tuple[float, float], reason: str) -> Derivative:

@@ -54,6 +54,11 @@ TOO_NARROW = (
     "features too narrow for these"
 )
 
+TOO_NARROW_TO_TELL = (
+    "wide differences agree with the claim and narrow ones do not: the forward has steps or "
+    "features too narrow for these"
+)
+
 CANCELLED_KINKS = (
     "outputs have kinks here that cancel in their sum: a subgradient of each may differ "
     "from the slope of the sum"
@@ -232,7 +237,12 @@ class _Test:
                 self._single(int(entries[0]))
                 continue
             direction, derivative = self._along(entries)
-            if derivative.status == "kink" or not np.isfinite(derivative.bound):
+            visible = float(np.min(np.abs(direction[entries]) * self.visible[entries]))
+            if (
+                derivative.status == "kink"
+                or not np.isfinite(derivative.bound)
+                or not self.line.confirms(derivative, direction, visible)
+            ):
                 half = entries.size // 2
                 pending += [entries[half:], entries[:half]]
                 continue
@@ -306,7 +316,11 @@ class _Test:
                 self.true[entry], self.bound[entry], self.spread[entry] = declared, 0.0, 0.0
         off = abs(self.line.claimed[entry] - self.true[entry]) - self.spread[entry]
         allowed = max(self.bound[entry], self.slack * self.visible[entry])
-        if not off <= allowed:
+        if off <= allowed and not kink:
+            if not self.line.confirms(derivative, direction, float(self.visible[entry] * size)):
+                self.reasons.append(TOO_NARROW_TO_TELL)
+                self.bound[entry] = np.inf
+        elif not off <= allowed:
             if self.spread[entry] > 0 and self._mixes_sides(entry, off - allowed):
                 self.mixed[entry] = off
                 return

@@ -15,8 +15,8 @@ from gradcheck.errors import Abstention, RuleError
 from gradcheck.oracles.cancelled_kinks import WIDER, cancelled_gap
 from gradcheck.oracles.differences import Derivative, estimate_derivative
 from gradcheck.oracles.directions import step_scale
+from gradcheck.oracles.narrow_differences import NarrowDifferences
 from gradcheck.oracles.precision import coarsest_epsilon, in_float64, is_low
-from gradcheck.oracles.refutation import Refutation
 from gradcheck.resolution import EPSILON, epsilon_of
 from gradcheck.rules import Claim, Rule, claim_at
 
@@ -167,7 +167,14 @@ class Line:
 
     def refutes(self, found: Derivative, claimed: float, direction: Array) -> bool:
         """Whether narrow windows too exclude `claimed`, which `found` along `direction` excludes."""
-        refutation = Refutation(
+        return self._narrow(direction).refute(found, claimed)
+
+    def confirms(self, found: Derivative, direction: Array, visible: float) -> bool:
+        """Whether narrow differences see the slope `found` along `direction`, to an error of `visible`."""
+        return self._narrow(direction).confirm(found, visible)
+
+    def _narrow(self, direction: Array) -> NarrowDifferences:
+        return NarrowDifferences(
             self.along(direction),
             self.rounding(),
             self._hidden(self.moved),
@@ -175,7 +182,6 @@ class Line:
             self._limits_along(direction),
             step_scale(direction, self.size),
         )
-        return refutation.holds(found, claimed)
 
     def excuses(self, found: Derivative, claimed: float, direction: Array) -> bool:
         """Whether `claimed` takes subgradients of outputs whose kinks cancel in `found`."""
@@ -309,7 +315,10 @@ class Line:
             again = trees.leaves(self.rule.primal(self._inputs_at(self.x.copy())))
             parts = zip(self.weights, self.origin, again, strict=True)
             return float(
-                sum(np.sum(np.abs(u * (np.asarray(y, np.longdouble) - base))) for u, base, (_, y) in parts)
+                sum(
+                    np.sum(np.abs(u * (np.asarray(y, np.longdouble) - base)))
+                    for u, base, (_, y) in parts
+                )
             )
 
     def rounding(self) -> float:

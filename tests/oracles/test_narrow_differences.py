@@ -182,3 +182,31 @@ def test_one_step_of_numbers_that_cancel_inside_refutes_no_claim(name):
     assert "fail" not in found[1]
     assert "pass" not in found[70]
     assert found[70].count("fail") >= 6
+
+
+def wiggle(width):
+    """sin(x), and around 1 a wave of this width, which is 0 at 1 and everywhere else, but for its slope."""
+
+    def forward(x):
+        u = (x - 1) / width
+        return np.sin(x) + u * np.exp(-(u**2))
+
+    return forward
+
+
+@pytest.mark.parametrize("size", [1, 12])
+@pytest.mark.parametrize("width", [1e-3, 1e-5, 1e-7])
+def test_a_claim_that_a_wide_window_alone_bears_out_does_not_pass(width, size):
+    x = np.append(1.0, np.linspace(2, 3, size - 1))
+    assert report_at(lambda x: np.sin(x), lambda g, x: g * np.cos(x), x).verdict == "pass"
+    report = report_at(wiggle(width), lambda g, x: g * np.cos(x), x)
+    assert report.verdict == "inconclusive", str(report)
+    if width < 1e-4:  # a wider one makes directions disagree with each other
+        assert "features too narrow" in report.checks[0].reason
+
+
+@pytest.mark.parametrize("size", [1e8, 1e10, 1e11])
+def test_stairs_are_not_taken_for_their_slope_nor_a_line_for_stairs(size):
+    x = size * np.array([1.0, 1.3]) + 0.3
+    assert report_at(lambda x: np.floor(x), lambda g, x: g, x).verdict != "pass"
+    assert report_at(lambda x: x + 0.5, lambda g, x: g, x).verdict == "pass"

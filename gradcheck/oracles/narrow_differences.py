@@ -1,4 +1,4 @@
-"""Whether differences may refute a claim: only if the narrowest window that could tell excludes it too.
+"""Whether wide differences may refute a claim or bear it out: only if the narrowest that could tell agree.
 
 A wide window is blind to what is narrower than the distance of its points: floor(x) is a line with
 some noise at x = 1e6, softmax of logits of 1e8 a constant with some noise, and a soft threshold of 0.5
@@ -26,7 +26,7 @@ from gradcheck.oracles.windows import (
     fit_window,
 )
 
-__all__ = ["Refutation"]
+__all__ = ["NarrowDifferences"]
 
 Array = NDArray[np.float64]
 
@@ -47,6 +47,13 @@ window lies: 1 + tanh(x) has steps of one rounding of 1, and is as small as that
 UNEXPLAINED = 32.0
 """The noise, in roundings of f, beyond `ROUNDING_ALLOWANCE` of them: something larger was rounded inside."""
 
+CLEAR = 100.0
+"""The step of the five-point formula, in units of noise / error: its slope is off by the noise over the step,
+a hundredth of the error."""
+
+SLOPE = np.array([1, -8, 0, 8, -1]) / 12
+"""The slope from values at -2 to 2, in units of the step; exact for polynomials of degree four."""
+
 NEIGHBOURS = 6
 """Values of f on either side, at the finest steps, whose range is compared with that of wide ones."""
 
@@ -62,8 +69,8 @@ FAR = 1e4
 
 
 @dataclass(frozen=True)
-class Refutation:
-    """The question whether the derivative of f at 0 is not what is claimed.
+class NarrowDifferences:
+    """What narrow differences say to a derivative of f at 0 that wide ones have found.
 
     Attributes:
         f: the function of an array of t.
@@ -74,9 +81,9 @@ class Refutation:
         widest: the size of t at which f may change by its own order.
 
     >>> from gradcheck.oracles.differences import estimate_derivative
-    >>> steps = Refutation(lambda t: np.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9), 1e6)
+    >>> steps = NarrowDifferences(lambda t: np.floor(1e6 + 0.5 + t), 1e-10, 1e-10, 1e-8, (-9e9, 9e9), 1e6)
     >>> wide = estimate_derivative(steps.f, scale=1e6, rng=np.random.default_rng(0))
-    >>> wide.allows(0.0), steps.holds(wide, 0.0)
+    >>> wide.allows(0.0), steps.refute(wide, 0.0)
     (False, False)
     """
 
@@ -87,7 +94,7 @@ class Refutation:
     limits: tuple[float, float]
     widest: float
 
-    def holds(self, wide: Derivative, claimed: float) -> bool:
+    def refute(self, wide: Derivative, claimed: float) -> bool:
         """Whether narrow differences do not take back that `wide` excludes `claimed`.
 
         Where `wide` itself is so narrow that it may lie on one step of numbers inside, those around it
@@ -114,6 +121,26 @@ class Refutation:
             _allows(view, claimed) and _contradicts(view, wide)
             for view in self._narrow(half, error, wide.step)
         )
+
+    def confirm(self, wide: Derivative, visible: float) -> bool:
+        """Whether steps as narrow as noise allows see the slope of `wide` too, to an error of `visible`.
+
+        Values as near tell of every feature wider than they are, for which a wide window does not look
+        between its points. Where f carries more noise than rounding explains, it may be stairs, which are
+        flat on each of their steps and have no such slope.
+        """
+        if not visible > 0:
+            return True  # nothing is decided by it
+        step = max(self.finest, CLEAR * max(wide.noise, self.noise) / visible)
+        if 2 * step < min(wide.step, -self.limits[0], self.limits[1]):
+            slope = float(SLOPE @ self.f(step * np.arange(-2, 3))) / step
+            if not abs(slope - wide.value) <= wide.bound + visible:
+                return False
+        if wide.noise <= UNEXPLAINED * self.hidden:
+            return True
+        half = max(self.finest, MARGIN * TELLING * self.noise / max(abs(wide.value), visible))
+        view = self._window(-half, half) if half < wide.step else None
+        return view is None or not _contradicts(view, wide)
 
     def _on_one_step(self, wide: Derivative, claimed: float, error: float) -> bool:
         """Whether `wide` may lie on one step of numbers rounded inside, along whose stairs f is as claimed.
