@@ -51,8 +51,9 @@ CLEAR = 100.0
 """The step of the five-point formula, in units of noise / error: its slope is off by the noise over the step,
 a hundredth of the error."""
 
-SLOPE = np.array([1, -8, 0, 8, -1]) / 12
-"""The slope from values at -2 to 2, in units of the step; exact for polynomials of degree four."""
+AT: Array = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+SLOPE: Array = np.array([1.0, -8.0, 0.0, 8.0, -1.0]) / 12
+"""Where that formula takes f, in units of the step, and its weights: exact for polynomials of degree four."""
 
 NEIGHBOURS = 6
 """Values of f on either side, at the finest steps, whose range is compared with that of wide ones."""
@@ -133,7 +134,8 @@ class NarrowDifferences:
             return True  # nothing is decided by it
         step = max(self.finest, CLEAR * max(wide.noise, self.noise) / visible)
         if 2 * step < min(wide.step, -self.limits[0], self.limits[1]):
-            slope = float(SLOPE @ self.f(step * np.arange(-2, 3))) / step
+            with np.errstate(all="ignore"):
+                slope = float(SLOPE @ self.f(step * AT)) / step
             if not abs(slope - wide.value) <= wide.bound + visible:
                 return False
         if wide.noise <= UNEXPLAINED * self.hidden:
