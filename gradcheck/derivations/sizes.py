@@ -18,8 +18,12 @@ _MARKS = str.maketrans("", "", "{}()[]<> ")
 """What surrounds an index in TeX: the symbol `W_1` may be written `W^{[1]}`."""
 
 
-def sizes_below(latex: str, sizes: Mapping[str, str]) -> list[str]:
+def sizes_below(
+    latex: str, sizes: Mapping[str, str], columns: Mapping[int, int] | None = None
+) -> list[str]:
     r"""Return one or two lines with each factor's sizes under it, as `rows×columns`.
+
+    The equation is shown as its TeX, or so that the places of the TeX stand in the given columns.
 
     Each symbol is shown once: on the second line where the first has no room, else behind it.
 
@@ -31,9 +35,11 @@ def sizes_below(latex: str, sizes: Mapping[str, str]) -> list[str]:
     """
     first: dict[str, int] = {}
     for begin, _, name in _occurrences(latex, sizes):
-        first.setdefault(name, begin)
+        column = begin if columns is None else columns.get(begin)
+        if column is not None:
+            first.setdefault(name, column)
     lines, rest = ["", ""], []
-    for name, place in first.items():
+    for name, place in sorted(first.items(), key=lambda pair: pair[1]):
         size = sizes[name].replace(" ", "")
         room = next((k for k, line in enumerate(lines) if not line or place > len(line)), None)
         if room is None:

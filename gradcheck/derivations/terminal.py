@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gradcheck.derivations.plaintext import shown
 from gradcheck.derivations.sizes import sizes_below
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ def render_terminal(audit: Audit, console: Console, *, symbols: bool = True) -> 
         mark, style = MARKS[row.verdict]
         line = Text(f"{row.line:>5} ", style="dim")
         line.append(f"{mark} {row.label:<11} ", style=style)
-        line.append(row.equation)
+        equation = shown(row.equation)
+        line.append(equation.text)
         console.print(line, soft_wrap=True)
-        for below in sizes_below(row.equation, dict(row.sizes)):
+        for below in sizes_below(row.equation, dict(row.sizes), equation.columns):
             console.print(Text(" " * INDENT + below, style="dim"), soft_wrap=True)
         if row.needs_reason:
             _explain(row, console)

@@ -92,9 +92,10 @@ def test_the_terminal_shows_the_sizes_under_the_factors():
     out = io.StringIO()
     render_terminal(audit(TARGET), Console(file=out, width=120))
     lines = out.getvalue().split("\n")
-    (at,) = (k for k, line in enumerate(lines) if "x_{i-1}^T" in line)
-    for symbol, size in (("W_i", "2×3"), (r"\delta_i", "2×1"), ("x_{i-1}", "3×1")):
-        assert lines[at + 1][lines[at].rindex(symbol) :].startswith(size)
+    (at,) = (k for k, line in enumerate(lines) if "xᵢ₋₁ᵀ" in line)
+    for symbol, size in (("Wᵢ", "2×3"), ("δᵢ", "2×1"), ("xᵢ₋₁", "3×1")):
+        column = lines[at].rindex(symbol)
+        assert any(line[column:].startswith(size) for line in lines[at + 1 : at + 3])
 
 
 @pytest.mark.parametrize(
