@@ -1,7 +1,9 @@
 """What gradcheck costs a suite that has no rules, and what one rule costs.
 
 The first is the processor time, of user and system together, of `pytest --collect-only` on a suite of one
-empty test, with the plugin and with `-p no:gradcheck` in turns. The second is the processor time of
+empty test, with the plugin and with `-p no:gradcheck`, which of the two comes first in turns. A single
+difference is mostly noise; printed is the median of many, with an interval that holds the true one
+with 95 %, from the order of the differences alone. The second is the processor time of
 `gradcheck.verify` with all checks, in a process that has checked another rule before (so that imports
 and first uses are paid).
 
@@ -10,6 +12,7 @@ and first uses are paid).
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -25,8 +28,11 @@ from rich.table import Table
 
 import gradcheck
 
-PAIRS = 20
+PAIRS = 40
 """Pairs of collections."""
+
+CONFIDENCE = 0.95
+"""How surely the printed interval holds the median."""
 
 TIMES = 3
 """Runs of each rule, of which the median is printed."""
@@ -81,35 +87,60 @@ RULES = {
 
 
 def collection(folder: str, *options: str) -> float:
-    """Return the processor seconds of one collection."""
-    before = os.times()
-    subprocess.run(
+    """Return the processor seconds of one collection, of the process and its children."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "--collect-only", *options, folder],
-        check=True,
         stdout=subprocess.DEVNULL,
         cwd=folder,
     )
-    after = os.times()
-    return (
-        after.children_user + after.children_system - before.children_user - before.children_system
-    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
 
 
 def loading(pairs: int) -> list[float]:
     """Return the difference that the plugin makes to a collection, pair by pair, in seconds."""
+    without = ("-p", "no:gradcheck")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_nothing.py").write_text("def test_nothing():\n    pass\n")
-        return [collection(folder) - collection(folder, "-p", "no:gradcheck") for _ in range(pairs)]
+        for options in ((), without):  # once for the compiled files
+            collection(folder, *options)
+        found = []
+        for number in range(pairs):
+            pair = {options: collection(folder, *options) for options in _turn(number, (), without)}
+            found.append(pair[()] - pair[without])
+    return found
+
+
+def _turn(number: int, *choices: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return choices if number % 2 else choices[::-1]
+
+
+def interval_of_median(ordered: list[float]) -> tuple[float, float]:
+    """Return the two of the ordered values between which the median lies with `CONFIDENCE`.
+
+    How many of n values lie below the median is binomial with n and 1/2, whatever their distribution.
+
+    >>> interval_of_median([float(value) for value in range(1, 11)])
+    (2.0, 9.0)
+    """
+    n, outside, rank = len(ordered), 0.0, 0
+    while outside + math.comb(n, rank) / 2**n <= (1 - CONFIDENCE) / 2:
+        outside += math.comb(n, rank) / 2**n
+        rank += 1
+    rank = max(rank, 1)
+    return ordered[rank - 1], ordered[-rank]
 
 
 def main() -> None:
     console = Console()
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     differences = sorted(loading(pairs))
-    quarter = len(differences) // 4
+    low, high = (1e3 * edge for edge in interval_of_median(differences))
     console.print(
-        f"loading the plugin: {1e3 * statistics.median(differences):.0f} ms of processor time, quartiles "
-        f"{1e3 * differences[quarter]:.0f} and {1e3 * differences[-1 - quarter]:.0f} ms, {pairs} pairs"
+        f"loading the plugin: {1e3 * statistics.median(differences):.0f} ms of processor time, with "
+        f"{CONFIDENCE:.0%} between {low:.0f} and {high:.0f} ms, {pairs} pairs"
     )
     gradcheck.verify(RULES["affine"], profile="quick", seed=0)
     table = Table(title="processor seconds of one rule, all checks")

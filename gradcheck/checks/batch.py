@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from gradcheck import trees
 from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
 from gradcheck.checks.check import Bench, Examination, Finding
-from gradcheck.checks.comparison import Gradients, difference_finding, differences
+from gradcheck.checks.comparison import (
+    Gradients,
+    difference_finding,
+    differences,
+    outputs_agree,
+)
 from gradcheck.checks.running import (
     Case,
     claimed_by,
@@ -179,7 +184,7 @@ def _weight(case: Case, examples: list[Example], *, entry_by_entry: bool = False
     """
 
     def close(one: Array, other: Array) -> bool:
-        return _close(one, other, entry_by_entry)
+        return outputs_agree(one, other, entry_by_entry=entry_by_entry)
 
     columns = [[leaf for _, leaf in trees.leaves(example.output)] for example in examples]
     weights = set()
@@ -200,21 +205,6 @@ def _weight(case: Case, examples: list[Example], *, entry_by_entry: bool = False
         else:
             return None
     return weights.pop() if len(weights) == 1 else None
-
-
-SEPARABLE = 1e-5
-"""The relative difference up to which an output counts as that of its examples: that of a few dozen
-roundings in single precision. A forward that mixes examples differs by far more, and one
-that mixes less is compared all the same."""
-
-
-def _close(one: Array, other: Array, entry_by_entry: bool) -> bool:
-    if one.shape != other.shape:
-        return False
-    with np.errstate(all="ignore"):
-        largest = np.abs(other) if entry_by_entry else np.max(np.abs(other), initial=0.0)
-        size = np.maximum(largest, float(np.finfo(np.float32).tiny))
-        return bool(np.all(np.abs(one - other) <= SEPARABLE * size))
 
 
 def _assembled(

@@ -18,7 +18,14 @@ from gradcheck.checks.check import Finding
 from gradcheck.resolution import ROUNDING_ALLOWANCE, epsilon_of, natural_scale, tiny_of
 from gradcheck.rules import Rule
 
-__all__ = ["Difference", "Gradients", "difference_finding", "differences", "plain"]
+__all__ = [
+    "Difference",
+    "Gradients",
+    "difference_finding",
+    "differences",
+    "outputs_agree",
+    "plain",
+]
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array]
@@ -28,6 +35,11 @@ SPREAD_ALLOWANCE = 1000.0
 
 A backward rounds a few times per operand; sums of a thousand terms and random signs included.
 """
+
+
+SAME_OUTPUT = 1e-5
+"""The relative difference up to which two outputs count as the same: that of a few dozen roundings in
+single precision. One that mixes examples, or another mask of a dropout, differs by far more."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,16 @@ def difference_finding(
     if diagnosis:
         lines.append(f"    {diagnosis}")
     return Finding(check, path, index, *values, diagnosis, "", "\n".join(lines))
+
+
+def outputs_agree(one: Array, other: Array, *, entry_by_entry: bool = False) -> bool:
+    """Say whether two outputs are the same up to rounding, of the largest entry or of each by itself."""
+    if one.shape != other.shape:
+        return False
+    with np.errstate(all="ignore"):
+        largest = np.abs(other) if entry_by_entry else np.max(np.abs(other), initial=0.0)
+        size = np.maximum(largest, float(np.finfo(np.float32).tiny))
+        return bool(np.all(np.abs(one - other) <= SAME_OUTPUT * size))
 
 
 def plain(value: Any) -> Any:

@@ -106,3 +106,44 @@ def test_a_torch_function_that_views_its_cotangent_fails():
     assert result_of(gradcheck.torch_function(Right, x="N D"), "layout").verdict == "pass"
     message = message_of(gradcheck.torch_function(Double, x="N D"), "layout")
     assert "depends on the memory layout" in message or "takes contiguous arrays" in message
+
+
+@pytest.mark.parametrize(("seen", "wrong"), [("saved", True), ("contiguous", False)])
+def test_a_torch_function_that_views_a_saved_input_fails(seen, wrong):
+    """The cotangent may well be contiguous where a transposed input is not."""
+    torch = pytest.importorskip("torch")
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**2
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            x = x if wrong else x.contiguous()
+            return 2 * g * torch.as_strided(x, x.shape, (x.shape[1], 1))
+
+    rule = gradcheck.torch_function(Square, x="N D", name="square")
+    if wrong:
+        message = message_of(rule, "layout")
+        assert "differs where inputs and cotangent are in Fortran order" in message
+    else:
+        assert_passes(rule, "layout")
+
+
+def test_a_dropout_of_torch_whose_mask_lies_as_its_input_does_is_left_alone():
+    torch = pytest.importorskip("torch")
+
+    class Dropout(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mask = torch.empty_like(x).bernoulli_(0.5)
+            return x * ctx.mask
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.mask
+
+    assert_passes(gradcheck.torch_function(Dropout, x="N 8"), "layout")
