@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -29,17 +29,15 @@ from hypothesis.database import ExampleDatabase
 from hypothesis.errors import FailedHealthCheck, Flaky, Unsatisfiable
 
 from gradcheck import trees
-from gradcheck.branch_search import entering
+from gradcheck.branch_search import seek
 from gradcheck.checks.check import Bench, Check, Examination, points_for
 from gradcheck.checks.tally import Tally
 from gradcheck.errors import GradcheckError, RuleError
-from gradcheck.programs.branches import Branch
 from gradcheck.randomness import fixed_random_state
 from gradcheck.rules import Point, Rule
 from gradcheck.strategies import points
 from gradcheck.strategies.points import RAISED
 from gradcheck.strategies.refused_sizes import refused_sizes
-from gradcheck.strategies.variation import Variation
 from gradcheck.verdicts import Verdict
 
 __all__ = ["Outcome", "search"]
@@ -185,28 +183,17 @@ class _Search:
         if programs is None:
             return
         self.drawn = []  # these points are no draws, which other checks share
-        variation = Variation(self.rule)
-        sought: set[Branch] = set()
-        ways: deque[Iterator[Point]] = deque()
         left = math.ceil(self.bench.profile.examples * BRANCH_SHARE)
+        found = seek(self.rule, programs, branches, self.seed)
         while left > 0 and self.smallest is None:
             self._keep_time()
-            for branch in branches.never_entered():
-                if branch not in sought:
-                    sought.add(branch)
-                    rng = np.random.default_rng([self.seed, len(sought)])
-                    ways.appendleft(entering(self.rule, programs, branches, branch, variation, rng))
-            if not ways:
+            points_here = next(found, None)
+            if points_here is None:
                 return
-            way = ways.popleft()
-            with fixed_random_state():
-                point = next(way, None)
-            if point is None:
-                continue
-            ways.append(way)  # one point in each branch comes before a second in any
-            left -= 1
-            with fixed_random_state(), suppress(_Failed):
-                self._examine(point)
+            for point in points_here:
+                left -= 1
+                with fixed_random_state(), suppress(_Failed):
+                    self._examine(point)
 
     def _require_sizes(self) -> None:
         """Refuse a contract most of whose sizes the forward does not take, and no unequal ones."""

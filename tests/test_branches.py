@@ -58,7 +58,22 @@ def is_far_from_its_mirror(x, dout):
     return np.maximum(x, 1e6) != 1e6
 
 
+def is_between(x, dout):
+    return (x > 600.0) & (x < 601.0)
+
+
+def is_huge_and_gets_a_huge_cotangent(x, dout):
+    return 1 if (np.abs(x).max() > 123456.0) & (np.abs(dout).max() > 1e7) else 0
+
+
+def is_huge_where_the_cotangent_is_negative(x, dout):
+    return (x > 123456.0) & (dout < -3456.0)
+
+
 HIDDEN = [
+    is_between,
+    is_huge_and_gets_a_huge_cotangent,
+    is_huge_where_the_cotangent_is_negative,
     is_huge,
     has_huge_entries,
     is_a_special_number,

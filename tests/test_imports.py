@@ -63,6 +63,7 @@ HOUSE = [
     "verdicts",
     "diagnosis",
     "checks",
+    "branch_approach",
     "branch_search",
     "localisation",
     "search",

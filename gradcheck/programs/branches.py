@@ -25,6 +25,7 @@ __all__ = [
     "margin",
     "nearest_operands",
     "sides_of",
+    "taken_together",
     "written_decisions",
 ]
 
@@ -126,6 +127,16 @@ class Branches:
                 self._smallest[site] = size, point
             self._latest[site] = point
 
+    def others(self, branch: Branch) -> list[Branch]:
+        """List the branches of all other sites, those of its own line first."""
+        sides = [
+            Branch(site, side)
+            for site in self.entered
+            if site != branch.site
+            for side in SIDES[site.kind]
+        ]
+        return sorted(sides, key=lambda other: other.site.where != branch.site.where)
+
     def points_at(self, site: Site) -> list[Any]:
         """Return the smallest point that came to a site, and the latest one if it is another."""
         (_, smallest), latest = self._smallest[site], self._latest[site]
@@ -188,6 +199,17 @@ def sides_of(decision: Decision) -> set[int]:
     outcome = np.broadcast_to(decision.outcome, np.shape(decision.undecided))
     decided = outcome[~decision.undecided]
     return {side for side in SIDES[_kind(decision)] if np.any(decided == side)}
+
+
+def taken_together(first: Decision, side: int, second: Decision, other_side: int) -> bool:
+    """Say whether one entry of two decisions took both sides; of unlike shapes, whether any did each."""
+    masks = [
+        (item.outcome == own) & ~item.undecided
+        for item, own in ((first, side), (second, other_side))
+    ]
+    if masks[0].shape == masks[1].shape:
+        return bool(np.any(masks[0] & masks[1]))
+    return all(map(np.any, masks))
 
 
 def _kind(decision: Decision) -> str:
