@@ -23,6 +23,7 @@ from gradcheck.oracles.programs import Programs
 from gradcheck.programs.branches import SIGN, Branch, Branches
 from gradcheck.randomness import fixed_random_state
 from gradcheck.rules import Point, Rule, claim_at
+from gradcheck.strategies.compared_sizes import points_of_compared_sizes
 from gradcheck.strategies.variation import Variation
 
 __all__ = ["ATTEMPTS", "seek"]
@@ -41,7 +42,8 @@ def seek(rule: Rule, programs: Programs, branches: Branches, seed: int) -> Itera
 
     One point in each branch comes first, then points at which it is combined with others, then a second
     in each, at most `ATTEMPTS`. Each is of the rule's contract, or keeps what the user's own draws
-    keep, and its forward is finite. An empty list comes where nothing was found for a while.
+    keep, and its forward is finite. Points of sizes that the code compares with take their turns among
+    them. An empty list comes where nothing was found for a while.
 
     Args:
         rule: the rule.
@@ -53,14 +55,16 @@ def seek(rule: Rule, programs: Programs, branches: Branches, seed: int) -> Itera
     search = _BranchSearch(rule, programs, branches, Variation(rule))
     sought: set[Branch] = set()
     combined: set[Branch] = set()
-    ways: deque[tuple[Branch, Iterator[Point]]] = deque()
-    ways_again: deque[tuple[Branch, Iterator[Point]]] = deque()
+    ways = deque[tuple[Branch | None, Iterator[Point]]](
+        [(None, points_of_compared_sizes(rule, seed))]
+    )
+    ways_again = deque[tuple[Branch | None, Iterator[Point]]]()
     while True:
-        for branch in branches.never_entered():
-            if branch not in sought:
-                sought.add(branch)
+        for unentered in branches.never_entered():
+            if unentered not in sought:
+                sought.add(unentered)
                 rng = np.random.default_rng([seed, len(sought)])
-                ways.appendleft((branch, search.entering(branch, rng)))
+                ways.appendleft((unentered, search.entering(unentered, rng)))
         if not ways:
             ways, ways_again = ways_again, deque()
         if not ways:
@@ -70,7 +74,7 @@ def seek(rule: Rule, programs: Programs, branches: Branches, seed: int) -> Itera
             point = next(way, None)
         yield [] if point is None else [point]
         if point is not None:
-            if branch not in combined:
+            if branch is not None and branch not in combined:
                 combined.add(branch)
                 rng = np.random.default_rng([seed, len(sought), len(combined)])
                 ways.append((branch, search.combining(branch, point, sought, rng)))

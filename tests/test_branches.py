@@ -94,6 +94,46 @@ def test_a_wrong_branch_that_random_points_miss_is_found(condition, monkeypatch)
     assert verdict(wrong).verdict == "pass"  # so the case shows what it is meant to
 
 
+def many(x):
+    return len(x) > 10
+
+
+SIZES = [
+    lambda x: x.shape[0] > 10,
+    lambda x: x.shape[1] >= 17,
+    lambda x: 10 < x.shape[0],  # noqa: SIM300 - the number as the first operand
+    lambda x: x.ndim == 2 and x.shape[0] % 16 == 0,
+    many,
+]
+
+
+@pytest.mark.parametrize("condition", SIZES, ids=[">", ">=", "first", "%", "helper"])
+def test_a_backward_that_is_wrong_beyond_a_size_is_found(condition, monkeypatch):
+    def rule(inside):
+        def backward(dout, x):
+            return 2.0 * x * dout * (inside if condition(x) else 1.0)
+
+        return gradcheck.vjp(lambda x: x**2, backward, x="N D")
+
+    report = verdict(rule(1.001))
+    assert report.verdict == "fail", str(report)
+    assert verdict(rule(1.0)).verdict == "pass"
+    monkeypatch.setattr(search, "BRANCH_SHARE", 0.0)
+    assert verdict(rule(1.001)).verdict == "pass"
+
+
+def test_only_sizes_that_the_contract_allows_are_tried():
+    seen = []
+
+    def backward(dout, x):
+        seen.append(len(x))
+        return 2.0 * x * dout * (1.0 if len(x) < 30 else 2.0)
+
+    rule = gradcheck.vjp(lambda x: x**2, backward, x="4")
+    assert verdict(rule).verdict == "pass"
+    assert {*seen} == {4}
+
+
 def test_a_wrong_branch_of_jax_code_is_found():
     def rule(factor):
         @jax.custom_vjp
