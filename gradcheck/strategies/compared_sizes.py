@@ -23,6 +23,9 @@ __all__ = ["compared_numbers", "points_of_compared_sizes"]
 OPERANDS = 6
 """Instructions before a comparison in which its operands are looked for: `x.shape[0] % 16 == 0` has five."""
 
+CONSTANTS = frozenset({"LOAD_CONST", "LOAD_SMALL_INT"})
+"""Instructions with a number of the code; since Python 3.14 small ones have one of their own."""
+
 MOST_ENTRIES = 64 * 64
 """Entries of one array of a point: an oracle that is exact takes no more."""
 
@@ -52,8 +55,8 @@ def points_of_compared_sizes(rule: Rule, seed: int) -> Iterator[Point]:
 def compared_numbers(functions: Iterable[Callable[..., Any]]) -> list[int]:
     """List the whole numbers that stand beside a comparison in functions, and in what they call nearby.
 
-    >>> compared_numbers([lambda x: x if len(x) > 10 else x[: 16]])
-    [10]
+    >>> compared_numbers([lambda x: x if len(x) > 10 and len(x) % 7 == 3 else x[:16]])
+    [10, 7, 3]
     """
     found: dict[int, None] = {}
     for code in _codes(functions):
@@ -61,7 +64,8 @@ def compared_numbers(functions: Iterable[Callable[..., Any]]) -> list[int]:
         for instruction in dis.get_instructions(code):
             if instruction.opname == "COMPARE_OP":
                 found |= dict.fromkeys(value for value in recent if _is_number(value))
-            recent = [*recent[1 - OPERANDS :], instruction.argval]
+            is_constant = instruction.opname in CONSTANTS
+            recent = [*recent[1 - OPERANDS :], instruction.argval if is_constant else None]
             if instruction.opname.startswith("STORE"):
                 recent = []
     return list(found)
