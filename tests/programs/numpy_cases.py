@@ -151,7 +151,29 @@ def _cases() -> dict[str, list[str]]:
     add("np.cumsum", "np.cumsum(t, axis=1)", "x.cumsum()")
     add("np.cumprod", "np.cumprod(x, axis=0)")
     add("np.nansum", "np.nansum(x, axis=1)")
-    add("np.nanmean", "np.nanmean(x, axis=1)")
+    add("np.nanmean", "np.nanmean(x, axis=1)", "np.nanmean(np.where(x > 0.5, np.nan, x) ** 2)")
+    add("np.nanvar", "np.nanvar(x, axis=1, ddof=1)", "np.nanvar(np.where(x > 0.5, np.nan, x))")
+    add(
+        "np.nanstd",
+        "np.nanstd(np.where(x > 0.5, np.nan, x))",
+        "np.nanstd(x, keepdims=True)",
+    )
+    add("np.nanmin", "np.nanmin(x, axis=1)")
+    add("np.nanprod", "np.nanprod(x, axis=1)")
+    add("np.nancumsum", "np.nancumsum(x, axis=1)")
+    add("math.fsum", "math.fsum(x[0]) * x", "math.fsum([x[0, 0] ** 2, 1.0, x[1, 1]])")
+    add(
+        "np.fromiter",
+        "np.fromiter((z * z for z in v), float)",
+        "np.fromiter(v, float, count=2)",
+    )
+    add(
+        "np.vectorize",
+        "np.vectorize(lambda z: z * z if z > 0 else 0.0)(x)",
+        "np.vectorize(lambda z, f: (z * f, 2), otypes=[float, int])(x, v)[0]",
+    )
+    add("np.r_", "np.r_[v, 0.5, w[1:] ** 2]", "np.r_[0:2, v]")
+    add("np.c_", "np.c_[x, np.ones(3), w]")
     add("np.nanmax", "np.nanmax(x)")
     add("np.cov", "np.cov(x)")
     add("np.corrcoef", "np.corrcoef(x)")
@@ -389,6 +411,10 @@ def function_of(expression: str) -> tuple[Any, tuple[str, ...]]:
     return eval(f"lambda {', '.join(names)}: {expression}", globals()), names
 
 
+MADE = ("np.array", "np.asarray", "np.full", "np.fromiter", "np.vectorize", "float", "np.add.at")
+"""What stands in the user's code for the function."""
+
+
 def way(name: str) -> str:
     """Return how a covered function is traced, for the table."""
     from gradcheck.programs.numpy_tracing import registry, rules
@@ -411,7 +437,7 @@ def way(name: str) -> str:
         return "elementwise"
     if function in registry.BY_GUARD:
         return "its indices or masks under a guard"
-    if function in HANDLED or name in ("np.array", "np.asarray", "np.full", "float", "np.add.at"):
+    if function in HANDLED or name in MADE:
         return "by other calls, or as memory that is made or written"
     if isinstance(getattr(function, "__self__", None), np.ufunc):
         return (

@@ -284,12 +284,12 @@ def astype_and_float32(x):
     return x.astype(np.float32).astype(float) + x.astype(float, copy=False)
 
 
-@abstains("asks for plain numbers")
+@right
 def python_loop_in_c(x):
     return np.vectorize(math.sin)(x)
 
 
-@abstains("asks for plain numbers")
+@right
 def summed_by_fsum(x):
     return x * math.fsum(x[0])
 
@@ -340,6 +340,31 @@ def global_buffer(x):
 def global_buffer_that_remembers(x):
     BUFFER[0] += x[0]
     return BUFFER + x
+
+
+@np.vectorize
+def softplus_of_one(v):
+    return v + math.log1p(math.exp(-v)) if v > 0 else math.log1p(math.exp(v))
+
+
+@right
+def vectorized_at_its_definition(x):
+    return softplus_of_one(x) * x
+
+
+@right
+def vectorized_over_positions(x):
+    return np.vectorize(lambda i, j: x[i, j] ** 2 + x[j, i], otypes=[float])([[0], [1]], [0, 2])
+
+
+@right
+def vectorized_to_the_type_of_its_first_result(x):
+    return x * np.vectorize(lambda v: 0 if v == x[0, 0] else 3 * v)(x)
+
+
+@abstains("np.vectorize with keywords, excluded= or signature= is not covered")
+def vectorized_by_signature(x):
+    return np.vectorize(lambda row: row * 2, signature="(n)->(n)")(x)
 
 
 @right
@@ -689,7 +714,7 @@ def swallowed_type_error(x):
 @abstains("asks for plain numbers")
 def swallowed_everything(x):
     try:
-        return x * np.vectorize(math.sin)(x)
+        return x * next(np.nditer(x))
     except Exception:
         return x
 

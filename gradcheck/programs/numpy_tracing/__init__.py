@@ -18,6 +18,7 @@ special         its functions that are made of others
 functions       all its other functions
 recorder        the recorder of one run
 random_source   what passes for a random generator
+loops           Python's and NumPy's loops over elements
 shims           what stands in for functions that NumPy cannot dispatch
 namespaces      private globals and modules
 copies          private copies, each made once

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import copy
 import enum
 import functools
 import random
@@ -29,6 +30,7 @@ from gradcheck.programs.numpy_tracing.copied_data import (
     copy_random_source,
 )
 from gradcheck.programs.numpy_tracing.copies import Copies
+from gradcheck.programs.numpy_tracing.loops import IndexTrick, Vectorized
 from gradcheck.programs.numpy_tracing.namespaces import (
     ModuleCopy,
     PrivateGlobals,
@@ -159,6 +161,26 @@ class Clones(Copies):
             return getattr(self.copy(method.__self__), method.__name__)
         return types.MethodType(self.copy(method.__func__), self.copy(method.__self__))
 
+    def _vectorized(self, value: Any) -> Any:
+        function = self.copy(value.pyfunc)
+        if self.recorder is None:
+            copied = copy.copy(value)
+            copied.pyfunc = function
+        else:
+            copied = Vectorized(
+                self.recorder,
+                function,
+                value.otypes,
+                excluded=value.excluded,
+                signature=value.signature,
+            )
+        return self.remember(value, copied)
+
+    def _index_trick(self, value: Any) -> Any:
+        if self.recorder is None:
+            return value
+        return self.remember(value, IndexTrick(value, self.of_library(type(value).__getitem__)))
+
     def _partial(self, value: Any) -> Any:
         parts = (self.copy(part) for part in value.args)
         return type(value)(self.copy(value.func), *parts, **self.copy(value.keywords))
@@ -215,6 +237,8 @@ class Clones(Copies):
 GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]
 """The hidden generator whose methods are the functions of `np.random`."""
 
+INDEX_TRICKS = (type(np.r_), type(np.c_))
+
 METHODS_OF_NAMED_TUPLES = frozenset(vars(collections.namedtuple("Empty", ())))
 """What every named tuple has, and calls no other code."""
 
@@ -236,6 +260,8 @@ def _copier_of(kind: type) -> Callable[[Clones, Any], Any] | None:
         ((staticmethod, classmethod, property, functools.cached_property), Clones._descriptor),
         ((np.random.Generator, np.random.RandomState, random.Random), copy_random_source),
         (types.GeneratorType, copy_generator),
+        (np.vectorize, Clones._vectorized),
+        (INDEX_TRICKS, Clones._index_trick),
         (types.SimpleNamespace, copy_instance),
     ):
         if issubclass(kind, kinds):

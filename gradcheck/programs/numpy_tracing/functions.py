@@ -109,9 +109,13 @@ def _in_plain_order(
 
 def _argument(recorder: Recording, entry: Entry, name: str, value: Any) -> Any:
     if name in entry.arrays:
-        return recorder.packed(value)
+        value = recorder.packed(value)
+        return np.asarray(value) if type(value) in (list, tuple) else value
+    if name in entry.sequences and not isinstance(value, Traced):
+        parts = [recorder.packed(part) for part in value]
+        return [np.asarray(part) if type(part) in (list, tuple) else part for part in parts]
     if name in entry.sequences:
-        return value if isinstance(value, Traced) else [recorder.packed(part) for part in value]
+        return value
     return recorder.concrete(value)
 
 

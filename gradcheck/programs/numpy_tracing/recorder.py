@@ -92,8 +92,8 @@ class Recorder(Recording):
         if self.is_running and not self.is_constant(value):
             who = self._calling[-1] if self._calling else "code that cannot be traced"
             self.stop(
-                f"{who} asks for plain numbers that depend on the inputs (as do float(), "
-                "np.vectorize, other libraries, and plain arrays that are assigned to)"
+                f"{who} asks for plain numbers that depend on the inputs (as do np.nditer, "
+                "other libraries, and plain arrays that are assigned to)"
             )
         copy = np.array(value.concrete, dtype=dtype)
         copy.flags.writeable = False

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.programs.numpy_tracing.arrays import TracedArray
+from gradcheck.programs.numpy_tracing.loops import from_iterator, precise_sum, vectorize
 from gradcheck.programs.numpy_tracing.pure import as_array
 from gradcheck.programs.numpy_tracing.random_source import RandomSource
 from gradcheck.programs.numpy_tracing.recording import Recording
@@ -32,7 +33,6 @@ MAKERS: set[Any] = {
     np.zeros,
     np.tri,
     np.indices,
-    np.fromiter,
 }
 """Functions that make an array from sizes; a size that depends on the inputs gets a guard."""
 
@@ -267,6 +267,9 @@ def _stand_ins() -> dict[Any, Callable[[Recording], Any]]:
         np.full: lambda r: functools.partial(_full, r),
         np.ndenumerate: lambda _: _ndenumerate,
         np.broadcast: lambda _: _broadcast,
+        np.fromiter: lambda r: functools.partial(from_iterator, r),
+        np.vectorize: lambda r: functools.partial(vectorize, r),
+        math.fsum: lambda r: functools.partial(precise_sum, r),
         np.ndarray: ArrayType,
         float: FloatType,
     }

@@ -17,10 +17,13 @@ __all__ = ["SPECIAL"]
 def _copyto(
     recorder: Recording, dst: Any, src: Any, casting: str = "same_kind", where: Any = True
 ) -> None:
-    if casting != "same_kind":
+    if casting not in ("same_kind", "unsafe"):
         recorder.stop(f"np.copyto with casting={casting!r} is not covered")
     source = recorder.packed(src)
-    deliver(recorder, source if isinstance(source, Traced) else np.asarray(source), dst, where)
+    source = source if isinstance(source, Traced) else np.asarray(source)
+    if casting == "unsafe":
+        source = source.astype(dst.dtype, copy=False)
+    deliver(recorder, source, dst, where)
 
 
 def _putmask(recorder: Recording, a: Any, mask: Any, values: Any) -> None:

@@ -60,6 +60,8 @@ def call_ufunc(
     """Do what `ufunc(*inputs, **keywords)` does."""
     out = keywords.pop("out", None)
     where = keywords.pop("where", True)
+    if where is np._NoValue:
+        where = True
     if any(type(part) in (list, tuple) for part in inputs):
         inputs = tuple(recorder.packed(part) for part in inputs)
     if contains_traced(keywords):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from math import prod
 from typing import Any
 
@@ -48,6 +49,11 @@ def sum_(
     initial: Any = _NOT_GIVEN, where: Any = True,
 ) -> Any:  # fmt: skip
     return _reduce(result, a, axis, where, initial, lax.add, 0)
+
+
+@lowers(math.fsum)
+def fsum(result: Any, seq: Any) -> Any:
+    return _reduce(result, seq, None, True, _NOT_GIVEN, lax.add, 0)
 
 
 @lowers(np.prod, arrays=("a", "where"))
@@ -150,6 +156,35 @@ def var(
     )
     freedom = correction if correction not in (None, _NOT_GIVEN) else ddof
     return kept(_average(squares, axis, where, freedom), result)
+
+
+@lowers(np.nanmean, arrays=("a", "where"))
+def nanmean(
+    result: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+    *, where: Any = _NOT_GIVEN,
+) -> Any:  # fmt: skip
+    return kept(jnp.nanmean(_numbers_among(a, where), axis=axis), result)
+
+
+@lowers(np.nanvar, arrays=("a", "where"))
+def nanvar(
+    result: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0,
+    keepdims: Any = False, *, where: Any = _NOT_GIVEN,
+) -> Any:  # fmt: skip
+    return kept(jnp.nanvar(_numbers_among(a, where), axis=axis, ddof=ddof), result)
+
+
+@lowers(np.nanstd, arrays=("a", "where"))
+def nanstd(
+    result: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0,
+    keepdims: Any = False, *, where: Any = _NOT_GIVEN,
+) -> Any:  # fmt: skip
+    return lax.sqrt(nanvar(result, a, axis, ddof=ddof, where=where))
+
+
+def _numbers_among(a: Any, where: Any) -> Any:
+    """Return an array with NaN, which these functions pass over, outside the mask `where`."""
+    return _masked(a, where, np.nan)
 
 
 @lowers(np.std, arrays=("a", "where", "mean"))
