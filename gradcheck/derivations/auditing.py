@@ -27,6 +27,7 @@ from gradcheck.derivations.rows import Row, cut
 from gradcheck.derivations.statements import Statement, read_statements
 from gradcheck.derivations.symbols import infer
 from gradcheck.derivations.table import LAST
+from gradcheck.derivations.witness import hear_witness
 
 __all__ = ["audit"]
 
@@ -89,6 +90,7 @@ def audit_document(
     cases = choose_readings(model, cases, seed)
     tell("proving")
     certify(model, cases, seed)
+    hear_witness(model, cases, seed)
     tell("diagnosing")
     judged = Judged(model, rows, cases)
     explain(judged, seed)

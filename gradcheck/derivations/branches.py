@@ -41,7 +41,7 @@ def stretched(program: Program) -> list[Program]:
     """Return the same program at points farther from 0 and beyond it, for each factor."""
     positive = all(np.all(array > 0) for point in program.points for array in point)
     return [
-        Program(program.jaxpr, [[factor * array for array in point] for point in program.points])
+        program.moved_to([[factor * array for array in point] for point in program.points])
         for factor in STRETCHES
         if factor > 0 or not positive
     ]

@@ -110,7 +110,7 @@ class _Examination:
 
     def _hold_on_branches(self, program: Program, cases: Sequence[Case]) -> None:
         """Stretch the points until the cases met each kink from both sides; doubt those that never did."""
-        met = [Program(program.jaxpr, [point]) for point in program.points]
+        met = [program.moved_to([point]) for point in program.points]
         for other in met[1:]:
             self._prove_again(other, cases)
         left = one_sided(met, [case for case in cases if case.holds])
@@ -118,7 +118,7 @@ class _Examination:
             if not left:
                 break
             for point in other.points:
-                self._prove_again(Program(program.jaxpr, [point]), left)
+                self._prove_again(program.moved_to([point]), left)
             unproven = [case for case in left if case.certificate is None]
             self._measure(other, unproven)
             for case in unproven:

@@ -28,7 +28,16 @@ from gradcheck.derivations.walks import family_letters, nodes_of
 if TYPE_CHECKING:
     from gradcheck.oracles.certificates import Certificate, Side
 
-__all__ = ["Case", "Program", "cases_of", "fill_sizes", "infer_sizes", "judge", "judge_all"]
+__all__ = [
+    "Case",
+    "Program",
+    "cases_of",
+    "fill_sizes",
+    "infer_sizes",
+    "judge",
+    "judge_all",
+    "prepared",
+]
 
 AGREEMENT = 1e-9
 """Largest difference, relative to the largest entry of either side, of two sides called equal.
@@ -54,11 +63,17 @@ class Program:
 
     Attributes:
         jaxpr: of the values of all leaves; it returns the left and the right side of each case in turn.
+        keys: the leaves, in order.
         points: the arrays of each point at which it was evaluated.
     """
 
     jaxpr: Any
+    keys: Sequence[Any] = ()
     points: list[list[Any]] = field(default_factory=list)
+
+    def moved_to(self, points: list[list[Any]]) -> Program:
+        """Return the same program at other points."""
+        return Program(self.jaxpr, self.keys, points)
 
     def sides(self, cases: Sequence[Case]) -> tuple[Side, Side]:
         """Return the programs of the left sides of some cases and of their right sides."""
@@ -431,7 +446,7 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
 
     def program(*arrays: Any) -> list[Any]:
         model.numbers = {
-            key: _prepared(model, key[0], array) for key, array in zip(keys, arrays, strict=True)
+            key: prepared(model, key[0], array) for key, array in zip(keys, arrays, strict=True)
         }
         shared = Interpreter(model, numeric=True)
         outputs.clear()
@@ -457,7 +472,7 @@ def judge(model: Model, cases: Sequence[Case], seed: int = 0, positive: bool = F
 
     shapes = [(model.leaves[key].rows.value, model.leaves[key].cols.value) for key in keys]
     with enable_x64():
-        traced = Program(jax.make_jaxpr(program)(*(np.ones(shape) for shape in shapes)))
+        traced = Program(jax.make_jaxpr(program)(*(np.ones(shape) for shape in shapes)), keys)
     for place, case in enumerate(outputs):
         case.program, case.place = traced, place
     model.points = []
@@ -498,7 +513,7 @@ def _vanishes_at_one_point(case: Case) -> bool:
     )
 
 
-def _prepared(model: Model, name: str, array: Any) -> Any:
+def prepared(model: Model, name: str, array: Any) -> Any:
     """A leaf that is a distribution sums to one; of a matrix each row does."""
     if name not in model.normalised:
         return array
