@@ -1,4 +1,4 @@
-"""An accusation stands only where finite differences side with the derivative that the row is held against."""
+"""An accusation stands only where finite differences side with the derivative that was taken."""
 
 from __future__ import annotations
 
