@@ -20,14 +20,12 @@ from gradcheck.checks.comparison import Gradients, differences
 from gradcheck.checks.running import copied
 from gradcheck.errors import GradcheckError
 from gradcheck.rules import Point, Pullback, Rule
-from gradcheck.strategies.architecture import (
+from gradcheck.strategies.architecture import Step, read, write
+from gradcheck.strategies.composition import (
     Composition,
     Linearise,
-    Step,
     linearise,
     part_of_network,
-    read,
-    write,
 )
 from gradcheck.verdicts import Verdict
 

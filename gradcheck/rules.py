@@ -20,7 +20,7 @@ from gradcheck.errors import BackwardError, RuleError
 
 if TYPE_CHECKING:
     from gradcheck.contracts import Contract
-    from gradcheck.strategies.architecture import Composition
+    from gradcheck.strategies.composition import Composition
 
 __all__ = ["Claim", "Point", "Pullback", "Rule", "Step", "Variable", "by_leaf", "claim_at"]
 
@@ -114,6 +114,11 @@ class Rule:
     conjugation: str | None = None
     parts: Rule | None = None
     composition: Composition | None = None
+
+    def holds(self, kind: str) -> bool:
+        """Say whether this rule, or one of those that it is composed of, was made by the adapter `kind`."""
+        parts = () if self.composition is None else self.composition.parts.values()
+        return self.kind == kind or any(part.holds(kind) for part in parts)
 
     def completed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return `inputs` with the defaults of those left out at the end, or None if they do not fit."""
