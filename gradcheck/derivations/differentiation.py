@@ -57,7 +57,7 @@ class Differentiation(Calls):
             return result
         if isinstance(result, Jacobian):
             raise NotUnderstood("a derivative of an array by a component is not read")
-        return self._pick(result, by.components, frame)
+        return self._picked(by, result, frame)
 
     def _of_each_example(self, gradient: Result) -> Result:
         """The gradient of a cost, as one of each example's own loss if its array is over examples."""

@@ -262,6 +262,7 @@ def _suspects_of(model: Model, keys: set[str]) -> list[tuple[str, str]]:
     for key in sorted(keys):
         name = key.rstrip("^")
         leaf = any(k[0] == name and bool(k[1]) == key.endswith("^") for k in model.leaves)
-        if leaf and name not in model.declared and name not in model.table.kinds:
+        given = model.declared.keys() | model.table.kinds.keys() | model.table.stacked
+        if leaf and name not in given:
             out.append((key, model.kind(name, (0,) if key.endswith("^") else ())))
     return out

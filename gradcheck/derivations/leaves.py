@@ -52,6 +52,8 @@ class Leaves(Collecting):
         named = self.kinds.get(f"{name}^" if member else name, self.table.kinds.get(name))
         if named is not None:
             return named
+        if name in self.table.stacked and not member:
+            return "matrix"
         base = name.split("[")[0].rstrip("'*").split(" ")[-1]
         if "[" in name and base in ("d", "n", "m", "N", "M", "D"):
             return "scalar"

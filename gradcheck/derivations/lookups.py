@@ -46,8 +46,28 @@ class Lookups(Algebra):
     def _symbol(self, symbol: ex.Symbol, frame: Frame) -> Result:
         if symbol.name in frame.bound and not symbol.family:
             return self._pick(frame.bound[symbol.name], symbol.components, frame)
-        whole = self.whole(symbol, frame)
+        return self._picked(symbol, self.whole(symbol, frame), frame)
+
+    def _picked(self, symbol: ex.Symbol, whole: Value, frame: Frame) -> Value:
+        """Return the components of a symbol: a number each, or of stacked vectors the vector."""
+        stacked = symbol.name in self.model.table.stacked or any(
+            len(definition.letters) == 1 for definition in self.model.by_name.get(symbol.name, ())
+        )
+        vector = whole.is_number or whole.is_column or whole.is_row
+        if stacked and not vector and len(symbol.components) == 1:
+            return self._row(whole, symbol.components[0], frame)
         return self._pick(whole, symbol.components, frame)
+
+    def _row(self, whole: Value, index: ex.Index, frame: Frame) -> Value:
+        """Return a row of a matrix as a vector, over an axis for its index."""
+        letter = index.letter
+        if letter is None or index.offset or whole.axes or letter in self.model.table.classes:
+            raise NotUnderstood("one component index on a matrix is not read")
+        self._run(letter, whole.rows, frame)
+        axes = ((letter, whole.rows),)
+        if self.model.vector == "row":
+            return self.make(axes, ONE, whole.cols, lambda: whole.data[:, None, :])
+        return self.make(axes, whole.cols, ONE, lambda: whole.data[:, :, None])
 
     def whole(self, symbol: ex.Symbol, frame: Frame) -> Value:
         """Return the array of a symbol, its component indices aside."""

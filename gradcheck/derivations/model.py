@@ -122,6 +122,10 @@ class Model(Leaves):
     def as_matrix(self, value: Value, definition: Definition, interpreter: Core) -> Value:
         """Return the array whose components a definition gives."""
         letters = definition.letters
+        stacked = self.table.stacked and tuple(value.letters) == letters and len(letters) == 1
+        if stacked and (value.is_column or value.is_row) and not value.is_number:
+            n, d = dict(value.axes)[letters[0]], value.rows if value.is_column else value.cols
+            return interpreter.make((), n, d, lambda: value.data.reshape(n.value, d.value))
         if not value.is_number and set(letters) & set(value.letters):
             raise IllShaped(f"a component of {definition.name} is {value.spelled()}, not a number")
         missing = [letter for letter in letters if letter not in value.letters]

@@ -11,6 +11,7 @@ from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
+from gradcheck.derivations.commands import tokenize
 from gradcheck.derivations.grammar import parse
 from gradcheck.derivations.names import (
     BrokenPattern,
@@ -28,7 +29,6 @@ from gradcheck.derivations.table import (
     scripts_of,
 )
 from gradcheck.derivations.tex import lex
-from gradcheck.derivations.tokens import tokenize
 
 __all__ = ["MissingDifferential", "NotUnderstood", "Resolver"]
 

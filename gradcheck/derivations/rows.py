@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradcheck.derivations import syntax
+from gradcheck.derivations.commands import tokenize
 from gradcheck.derivations.document import Formula
 from gradcheck.derivations.grammar import check_depth, parse
 from gradcheck.derivations.limits import LIMITS, DerivationError
 from gradcheck.derivations.tex import Macro, Raw, collect_macros, expand, lex, text_of
-from gradcheck.derivations.tokens import Token, tokenize
+from gradcheck.derivations.tokens import Token
 
 __all__ = ["Row", "cut"]
 

@@ -116,6 +116,7 @@ class SymbolTable:
         entries: names whose numbered members fill a matrix, and are numbers.
         displayed: the arrays whose elements names with indices are, by those names.
         numbered_above: names with a layer or step above, without brackets, that a row numbers `a^0` or `a^1`.
+        stacked: names of which each member of an index is a vector (`x_i` in `w^T x_i`): rows of a matrix.
         indexed: names that a row defines component by component (`n_i = x_i / s`).
         kinds: what the author says of leaves: "scalar", "column", "row" or "matrix".
         signs: what the author says of multiplication signs: "hadamard" or "matmul".
@@ -156,6 +157,7 @@ class SymbolTable:
     entries: set[str] = field(default_factory=set)
     displayed: dict[str, str] = field(default_factory=dict)
     displays: bool = True
+    stacked: set[str] = field(default_factory=set)
     indexed: set[str] = field(default_factory=set)
     loss: str | None = None
     notes: list[str] = field(default_factory=list)
