@@ -185,7 +185,9 @@ class Commands(Characters):
         if module in MODULES and function in KNOWN_WORDS:
             text = function
         word = text.replace(" ", "")
-        if "$" in text:
+        if text == "'":
+            self.put("PRIME", text, line)
+        elif "$" in text:
             self.put("TEXT", text, line)
         elif len(word) == 1 and word.isalpha():
             self.put("NAME", word, line)

@@ -306,7 +306,8 @@ def _formulas(text: str) -> tuple[list[Formula], list[tuple[int, str]]]:
             found.extend(_block(token.content.strip("\n"), begin + 1 + lead, section))
         elif token.type == "fence" and token.info.strip().split(" ")[0].lower() in _FENCES:
             if "\\documentclass" not in token.content:
-                found.append(Formula(token.content, begin + 2, True, section))
+                content = token.content.replace("$$", "  ")
+                found.append(Formula(content, begin + 2, True, section))
         elif token.type == "inline":
             prose.append((begin + 1, token.content))
             found.extend(_inline(token, "\n".join(lines[begin:end]), begin + 1, section))

@@ -210,7 +210,7 @@ def find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
     }
     for row in rows:
         for item in row.items:
-            head = item.sides[0]
+            head = _without_variables(item.sides[0])
             name = name_of(base_of(head)) if head is not None else None
             inner = [n for side in item.sides[1:] for n in sub_nodes(side)]
             plain = head is not None and not scripts_of(head)
@@ -220,6 +220,13 @@ def find_samples(rows: Sequence[Row], table: SymbolTable) -> None:
                 table.per_sample.add(name)
             if name in USUAL_LOSSES and plain and sums and (within or name in each):
                 table.summed_losses.add(str(name))
+
+
+def _without_variables(head: syntax.Node | None) -> syntax.Node | None:
+    """Return the J of `J(w, b)`."""
+    factors = head.factors if isinstance(head, syntax.Juxtaposed) else ()
+    called = len(factors) == 2 and isinstance(factors[1], syntax.Bracket)
+    return factors[0] if called else head
 
 
 def find_indexed(rows: Iterable[Row], table: SymbolTable) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -143,9 +143,8 @@ def find_stacked(rows: Sequence[Row], table: SymbolTable) -> None:
                 name = _indexed_name(right, row.block, table)
                 if name and _is_transposed(left):
                     partners[name].add(name_of(base_of(left)) or "")
-    vectors = {name for name, space in spaces.items() if len(space) == 1 and name in partners}
-    table.stacked = set(partners) | vectors
-    for name in table.stacked & partners.keys():
+    table.stacked = partners.keys() - _whole_names(rows) - {"ones", "I"}
+    for name in table.stacked:
         whole = name.upper()
         beside = any(
             name_of(base_of(left)) == whole and name_of(right) in partners[name]
@@ -157,6 +156,18 @@ def find_stacked(rows: Sequence[Row], table: SymbolTable) -> None:
         columns = name in spaces and spaces.get(whole, ("",))[:1] == spaces[name]
         if len(name) == 1 and whole != name and beside and not columns:
             table.aliases[whole] = name
+
+
+def _whole_names(rows: Sequence[Row]) -> set[str]:
+    """Return the names that stand without index somewhere: vectors or numbers themselves."""
+    bare: Counter[str] = Counter()
+    for row in rows:
+        for node in row_nodes(row):
+            if isinstance(node, syntax.Leaf):
+                bare[node.text] += 1
+            elif isinstance(node, syntax.Scripted) and isinstance(node.base, syntax.Leaf):
+                bare[node.base.text] -= any(script.kind == "SUB" for script in node.scripts)
+    return {name for name, count in bare.items() if count > 0}
 
 
 def _indexed_name(node: syntax.Node, block: int, table: SymbolTable) -> str:

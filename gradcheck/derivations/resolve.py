@@ -292,6 +292,9 @@ class Resolver(Names):
             name = name_of(of.base if isinstance(of, syntax.Scripted) else of)
             if name is None:
                 raise NotUnderstood("a nabla without subscript is read only before a name")
+            variable = _only_variable(factors[at + 2 : at + 3])
+            if variable is not None and name in self.table.called:
+                return ex.Derivative(ex.Symbol(name), self.expression(variable)), 3
             return ex.Symbol(f"nabla {name}"), 2
         slashes = [False] * len(factors)
         inner, used = self._factor(factors, slashes, at + 1)
@@ -433,6 +436,15 @@ def _entry(cell: syntax.Node) -> syntax.Node | None:
         return cell
     sides = [side for item in cell.items for side in item.sides if side is not None]
     return sides[0] if len(sides) == 1 else None
+
+
+def _only_variable(behind: Sequence[syntax.Node]) -> syntax.Node | None:
+    """Return the w of `(w)`, or None where what stands behind a name is no such bracket."""
+    bracket = behind[0] if behind else None
+    if not (isinstance(bracket, syntax.Bracket) and len(bracket.items) == 1):
+        return None
+    side = bracket.items[0].sides[0]
+    return side if side is not None and name_of(side) is not None else None
 
 
 def _value_and_condition(
