@@ -121,7 +121,7 @@ class Judgement:
         on_paper: where the claim, evaluated in wider precision, is not wrong.
         inaccurate: where it is right on paper, and loses more in the user's numbers than the true
             one does, but less than what must show.
-        digits_lost: how many decimal digits more than allowed it loses there, at most.
+        digits_lost: how many decimal digits more than allowed each entry loses there; 0 elsewhere.
         subgradient: where it is right as a subgradient at a kink.
     """
 
@@ -133,7 +133,7 @@ class Judgement:
     reasons: tuple[str, ...]
     on_paper: NDArray[np.bool_]
     inaccurate: NDArray[np.bool_]
-    digits_lost: float
+    digits_lost: Array
     subgradient: NDArray[np.bool_]
 
     def count(self, decision: Decision) -> int:
@@ -201,7 +201,8 @@ def decide(
     compared = np.array(claimed, dtype=np.result_type(claimed, np.float64))
     true = true.astype(compared.dtype)
     proven, on_paper, inaccurate, subgradient, loses = (np.zeros(shape, bool) for _ in range(5))
-    digits_lost, magnitude, several_kinks = 0.0, np.zeros(shape), np.zeros(shape, bool)
+    digits_lost, magnitude = np.zeros(shape), np.zeros(shape)
+    several_kinks = np.zeros(shape, bool)
     unsettled = np.zeros(
         shape, bool
     )  # on paper neither right nor wrong, whatever coarser numbers say
@@ -231,11 +232,13 @@ def decide(
             inside = known & (error <= allowed) & (allowed <= asked.power * scale) & ~unsettled
             if direct:
                 low = size.epsilon > EPSILON
-                harmless = outside & (proven | low) & (error <= asked.power * scale)
+                # Of the natural scale itself no precision is so low that it were negligible.
+                seen_scale = np.minimum(scale, np.maximum(np.abs(entries.true), natural))
+                harmless = outside & (proven | low) & (error <= asked.power * seen_scale)
                 lossy = harmless & proven
                 inaccurate |= lossy
-                if np.any(lossy):
-                    digits_lost = max(digits_lost, float(np.max(np.log10(error / allowed)[lossy])))
+                excess = np.where(lossy, np.log10(error / allowed), 0.0)
+                digits_lost = np.maximum(digits_lost, excess)
                 outside &= ~harmless
                 lost = outside & on_paper & np.isfinite(seen) & entries.own_too
                 decisions[lost & (decisions == Decision.RIGHT)] = Decision.UNDECIDED

@@ -120,7 +120,7 @@ def verify(
                 options = [again, *_beyond_defaults(profile, examples)]
                 reproduction = reproduce(rule, point, ", ".join(options))
                 replayed = outcome.replayed
-        notes += outcome.tally.notes
+        notes += outcome.tally.remarks
         results.append(_as_expected(rule, result, notes))
     seconds = time.monotonic() - started
     return Report(

@@ -5,6 +5,9 @@ Each is asked in both formats of extended precision, and of the layers in plain 
 
 from __future__ import annotations
 
+import re
+
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -59,8 +62,11 @@ def test_a_third_by_product_is_right_and_another_number_is_wrong():
     assert_wrong(report_on(third, lambda dout, x: dout / 3 * (1 + 2e-13)))
 
 
-@pytest.mark.parametrize(("share", "expected"), [(1.0, "pass"), (1.001, "fail")])
-def test_constants_are_rounded_to_float32_beside_float32_arrays_each_by_itself(share, expected):
+@pytest.mark.parametrize(("share", "expected"), [(1.0, "pass"), (1.1, "fail")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_constants_are_rounded_to_low_precision_beside_its_arrays_each_by_itself(
+    dtype, share, expected
+):
     """3 * c and c are then not exactly three to one, which shows where terms cancel, as at -5."""
     c, scale = 0.044715, 0.7978845608028654
 
@@ -73,7 +79,7 @@ def test_constants_are_rounded_to_float32_beside_float32_arrays_each_by_itself(s
         return dout * (0.5 * (1 + t) + slope)
 
     rule = gradcheck.vjp(lambda x: 0.5 * x * (1 + inner(x)), backward, x="N", name="gelu")
-    x = np.array([-4.978341, -3.0090327, 0.7], np.float32)
+    x = np.array([-4.978341, -3.0090327, 0.7], dtype)
     report = gradcheck.verify_at(rule, (x,), checks=["gradient"])
     assert report.verdict == expected, str(report)
 
@@ -93,11 +99,13 @@ def test_a_detour_does_not_excuse_a_wrong_factor():
 def test_a_small_detour_is_a_note_that_counts_digits():
     report = report_on(third, by_a_detour(1e4))
     assert report.verdict == "pass", str(report)
-    notes = [note for note in report.notes if "right on paper" in note]
-    assert notes
-    for note in notes:
-        assert note.startswith("the gradient of x is right on paper, and loses ")
-        assert note.endswith("in float64 than the true derivative does")
+    (note,) = (note for note in report.notes if "right on paper" in note)
+    assert re.fullmatch(
+        r"the gradient of x is right on paper, "
+        r"and loses \d digits? more than needed in float64, at \|x\| ~ \S+",
+        note,
+    )
+    assert report.power["gradient"]["accuracy"]["x"] in note
 
 
 def small_negative(rng):
@@ -159,3 +167,69 @@ def test_above_64_by_64_numbers_extended_precision_abstains_and_says_so():
         rule, claim_at(rule, point), np.random.default_rng(0)
     )
     assert evidence.abstention == "an input has 4097 entries, more than 4096"
+
+
+LOW = [np.float32, np.float16, ml_dtypes.bfloat16]
+
+
+def sigmoid_in_its_precision(x):
+    return (1 / (1 + np.exp(-x))).astype(x.dtype)
+
+
+def low_precision_report(dtype, backward, trace, numbers):
+    x = np.array(numbers, dtype)
+    rule = gradcheck.vjp(
+        sigmoid_in_its_precision,
+        lambda g, x: backward(g, x).astype(x.dtype),
+        inputs=lambda rng: (x,),
+        name="sigmoid",
+    )
+    return gradcheck.verify_at(rule, (x,), trace=trace, checks=["gradient"])
+
+
+@pytest.mark.parametrize("trace", [True, False], ids=["traced", "untraced"])
+@pytest.mark.parametrize("dtype", LOW)
+def test_a_layer_of_low_precision_is_accurate_or_wrong(dtype, trace):
+    s = sigmoid_in_its_precision
+    right = low_precision_report(dtype, lambda g, x: g * s(x) * s(-x), trace, [0.5, -1.25])
+    assert right.verdict == "pass", str(right)
+    assert right.power["gradient"]["accuracy"] == {"x": "accurate"}
+    wrong = low_precision_report(dtype, lambda g, x: g * s(x), trace, [0.5, -1.25])
+    assert wrong.verdict == "fail"
+    assert "is wrong in 2 of 2 entries" in wrong.findings[0].message
+
+
+def detour_report(dtype, size):
+    """The derivative is 1 - x; a number is added to it and taken off again."""
+    x = np.array([0.4, 0.37], dtype)
+    rule = gradcheck.vjp(
+        lambda x: x - x * x / 2,
+        lambda g, x: ((g * (1 - x) + dtype(size)) - dtype(size)).astype(x.dtype),
+        inputs=lambda rng: (x,),
+        name="detour",
+    )
+    return gradcheck.verify_at(rule, (x,), checks=["gradient"])
+
+
+def test_digits_lost_in_float32_are_counted_and_placed():
+    report = detour_report(np.float32, 1024)
+    assert report.verdict == "pass", str(report)
+    assert report.power["gradient"]["accuracy"]["x"].endswith(
+        "more than needed in float32, at |x| ~ 0.4"
+    )
+
+
+@pytest.mark.parametrize("dtype", LOW)
+def test_a_layer_of_low_precision_that_loses_all_digits_is_inaccurate(dtype):
+    assert_inaccurate(detour_report(dtype, {np.float32: 2.0**24}.get(dtype, 4096)))
+
+
+def test_the_entry_that_shows_an_error_least_is_named():
+    rule = gradcheck.vjp(
+        lambda x, y: np.sin(x) + y, lambda g, x, y: (g * np.cos(x), g), x="2", y="2", name="rule"
+    )
+    point = (np.array([0.3, 1.5]), np.ones(2))
+    power = gradcheck.verify_at(rule, point, trace=False, checks=["gradient"]).power["gradient"]
+    assert power["worst"] == "x[1]"
+    assert power["visible"]["x"]["error"] == power["smallest_visible_error"]
+    assert power["visible"]["y"]["error"] < power["smallest_visible_error"]

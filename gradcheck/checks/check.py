@@ -21,6 +21,7 @@ __all__ = [
     "Check",
     "Examination",
     "Finding",
+    "Loss",
     "backward_raised",
     "points_for",
     "source_line",
@@ -71,6 +72,39 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """Where a gradient that is right on paper loses most digits in the precision it runs in.
+
+    Attributes:
+        input: the path of the input.
+        digits: decimal digits that the entry loses more than it need.
+        dtype: the precision.
+        size: |x| of the entry.
+
+    >>> str(Loss("x", 2.4, "float32", 41.0))
+    'the gradient of x is right on paper, and loses 3 digits more than needed in float32, at |x| ~ 40'
+    """
+
+    input: str
+    digits: float
+    dtype: str
+    size: float
+
+    @property
+    def words(self) -> str:
+        """How much is lost, and where."""
+        digits = max(1, math.ceil(self.digits))
+        size = float(f"{self.size:.0e}")
+        return (
+            f"loses {digits} {'digit' if digits == 1 else 'digits'} more than needed in {self.dtype}, "
+            f"at |{self.input}| ~ {size:g}"
+        )
+
+    def __str__(self) -> str:
+        return f"the gradient of {self.input} is right on paper, and {self.words}"
+
+
+@dataclass(frozen=True)
 class Examination:
     """What one check says of one point.
 
@@ -82,6 +116,7 @@ class Examination:
         notes: what is worth saying though nothing is wrong.
         reasons: why something is undecided.
         inapplicable: why the check has nothing to examine here, a clause; empty if it has.
+        losses: where gradients lose digits though nothing is wrong.
     """
 
     verdict: Verdict
@@ -91,6 +126,7 @@ class Examination:
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     inapplicable: str = ""
+    losses: tuple[Loss, ...] = ()
 
 
 def backward_raised(check: str, error: BackwardError) -> Examination:

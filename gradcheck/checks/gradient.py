@@ -16,6 +16,7 @@ from gradcheck.checks.check import (
     Bench,
     Examination,
     Finding,
+    Loss,
     backward_raised,
     source_line,
 )
@@ -98,7 +99,17 @@ class GradientCheck:
             for variable in claim.variables
             if variable.claimed is None
         )
-        return Examination(verdict, tuple(findings), judgements, tuple(evidence), notes, reasons)
+        found = [_loss(variable, judgements[variable.path]) for variable in compared]
+        losses = tuple(loss for loss in found if loss is not None)
+        return Examination(
+            verdict,
+            tuple(findings),
+            judgements,
+            tuple(evidence),
+            notes,
+            reasons,
+            losses=losses,
+        )
 
     def when_backward_raises(self, error: BackwardError) -> Examination:
         """Fail: the forward runs at the point."""
@@ -269,17 +280,21 @@ def _remarks(variable: Variable, judgement: Judgement) -> list[str]:
     """Say what is worth saying of a gradient that is not wrong."""
     assert variable.claimed is not None
     found = []
-    if np.any(judgement.inaccurate):
-        dtype = np.result_type(variable.claimed, variable.value)
-        more = f"{math.ceil(judgement.digits_lost)} more" if judgement.digits_lost > 0.5 else "more"
-        digits = "digit" if more == "1 more" else "digits"
-        found.append(
-            f"the gradient of {variable.path} is right on paper, and loses {more} {digits} in {dtype} "
-            "than the true derivative does"
-        )
     if np.any(judgement.subgradient):
         found.append(f"the gradient of {variable.path} passes as a subgradient at kinks")
     return found
+
+
+def _loss(variable: Variable, judgement: Judgement) -> Loss | None:
+    """Say where the gradient of a variable loses most, if it does and is not wrong."""
+    if not np.any(judgement.inaccurate):
+        return None
+    digits = np.where(judgement.inaccurate, judgement.digits_lost, -np.inf)
+    index = np.unravel_index(int(np.argmax(digits)), digits.shape)
+    dtype = np.result_type(variable.claimed, variable.value)
+    return Loss(
+        variable.path, float(digits[index]), str(dtype), float(np.abs(variable.value[index]))
+    )
 
 
 def _most_common(tally: Tally) -> str:

@@ -15,9 +15,24 @@ from gradcheck.rules import Point
 from gradcheck.verdicts import Decision, Judgement
 
 if TYPE_CHECKING:
-    from gradcheck.checks.check import Examination
+    from gradcheck.checks.check import Examination, Loss
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "Visible"]
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The smallest error of an entry that would have been seen.
+
+    Attributes:
+        error: relative to the entry, or to a millionth of its natural scale: none above it could have passed.
+        index: the entry.
+        shape: the shape of the gradient there.
+    """
+
+    error: float
+    index: tuple[int, ...]
+    shape: tuple[int, ...]
 
 
 @dataclass
@@ -33,8 +48,8 @@ class Tally:
         decided: for each input, the points at which every entry of its gradient was decided right.
         seen: for each input, the points at which it had a gradient to compare.
         agreement: the largest relative deviation of an entry that was decided right (of its scale).
-        visible: the largest smallest visible error of an entry that was decided right, relative to its
-            scale: no error above it could have passed.
+        visible: for each gradient compared, the entry that was decided right with the least power.
+        losses: for each gradient that loses digits, where it loses most.
         reasons: why entries or points stayed undecided, with how often.
         inapplicable: why the check had nothing to examine at points, with how often.
         notes: remarks of the check.
@@ -52,7 +67,8 @@ class Tally:
     decided: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     agreement: float = 0.0
-    visible: float = 0.0
+    visible: dict[str, Visible] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     inapplicable: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -61,6 +77,11 @@ class Tally:
     without_cell: Counter[str] = field(default_factory=Counter)
     boundaries: int = 0
     branches: Branches = field(default_factory=Branches)
+
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and where gradients lose digits."""
+        return [*self.notes, *map(str, self.losses.values())]
 
     @property
     def applies(self) -> bool:
@@ -96,6 +117,9 @@ class Tally:
         self.architectures.add(_architecture(point))
         self.reasons.update(examination.reasons)
         self.notes.update(examination.notes)
+        for loss in examination.losses:
+            if loss.input not in self.losses or loss.digits > self.losses[loss.input].digits:
+                self.losses[loss.input] = loss
         if examination.inapplicable:
             self.inapplicable[examination.inapplicable] += 1
         self.oracles.update(item.oracle for item in examination.evidence if item.entries)
@@ -107,7 +131,7 @@ class Tally:
         for path, judgement in examination.judgements.items():
             if not judgement.decisions.size:
                 continue  # an array without entries has nothing to compare
-            whole = self._add_judgement(judgement)
+            whole = self._add_judgement(path, judgement)
             name = _input_name(path)
             complete[name] = whole and complete.get(name, True)
         self.seen.update(complete)
@@ -121,20 +145,23 @@ class Tally:
         else:
             self.cells[proof.cell] = proof
 
-    def _add_judgement(self, judgement: Judgement) -> bool:
+    def _add_judgement(self, path: str, judgement: Judgement) -> bool:
         for decision in Decision:
             self.entries[decision] += judgement.count(decision)
         right = judgement.decisions == Decision.RIGHT
         if np.any(right):
             with np.errstate(all="ignore"):
-                deviation = np.abs(judgement.claimed - judgement.true)[right]
-                scale = judgement.scale[right]
-                relative = np.where(deviation == 0, 0, deviation / scale)
+                deviation = np.abs(judgement.claimed - judgement.true)
+                relative = np.where(deviation == 0, 0, deviation / judgement.scale)[right]
                 # The true value may be off by the tolerance, and the claim by as much to the other side.
-                shown = 2 * judgement.tolerance[right]
-                visible = np.where(shown == 0, 0, shown / scale)
+                shown = 2 * judgement.tolerance
+                visible = np.where(shown == 0, 0, shown / judgement.scale)
             self.agreement = max(self.agreement, float(np.max(relative)))
-            self.visible = max(self.visible, float(np.max(visible)))
+            worst = np.unravel_index(int(np.argmax(np.where(right, visible, -1))), right.shape)
+            index = tuple(int(axis) for axis in worst)
+            seen = Visible(float(visible[index]), index, right.shape)
+            if path not in self.visible or seen.error > self.visible[path].error:
+                self.visible[path] = seen
         return bool(np.all(right))
 
 

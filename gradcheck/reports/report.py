@@ -78,10 +78,15 @@ class CheckResult:
 
         `digits` is the worst agreement in decimal digits, `smallest_visible_error` the relative error
         (of the entry, or of a millionth of its natural scale) above which none could have passed.
-        Both are None where no entry was compared.
+        Both are None where no entry was compared. `visible` has that error for each gradient, with the
+        `index` of the entry in which it is largest and the `shape` of the gradient there; `worst` names
+        the gradient and entry of them all, as in `w[0, 3]`. `accuracy` says of each gradient whether it
+        is "accurate" in the precision it runs in, or how many digits it loses more than it need, and
+        at which size of its input.
         """
         tally = self.tally
-        compared = tally.entries[Decision.RIGHT] > 0
+        visible = tally.visible.values()
+        compared = bool(visible)
         return {
             "points": tally.points,
             "architectures": len(tally.architectures),
@@ -91,7 +96,16 @@ class CheckResult:
             "decided_points": dict(tally.decided),
             "oracles": dict(tally.oracles),
             "digits": _digits(tally.agreement) if compared else None,
-            "smallest_visible_error": tally.visible if compared else None,
+            "smallest_visible_error": max(seen.error for seen in visible) if compared else None,
+            "worst": _worst(tally) if compared else None,
+            "visible": {
+                path: {"error": seen.error, "index": list(seen.index), "shape": list(seen.shape)}
+                for path, seen in tally.visible.items()
+            },
+            "accuracy": {
+                path: tally.losses[path].words if path in tally.losses else "accurate"
+                for path in tally.visible
+            },
         }
 
 
@@ -221,6 +235,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, complex):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _worst(tally: Tally) -> str:
+    """Name the entry in which an error is seen least of all."""
+    path, seen = max(tally.visible.items(), key=lambda item: item[1].error)
+    return path + (f"[{', '.join(map(str, seen.index))}]" if seen.index else "")
 
 
 def _digits(relative: float) -> float:

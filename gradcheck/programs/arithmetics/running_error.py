@@ -8,6 +8,7 @@ is NaN or infinite says nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +40,8 @@ place, each at most two roundings, and sigmoid and reciprocal root have two oper
 
 
 MEANT_BITS = 20
-"""Significant bits up to which a constant is taken for exact, and not for a rounded number."""
+"""Significant bits up to which a constant is taken for exact, and not for a rounded number; of a lower
+precision half of those that it has."""
 
 LARGEST_EXACT_INTEGER = 2.0**53
 """Whole numbers up to here are what the author wrote."""
@@ -92,15 +94,13 @@ class RunningError(Arithmetic):
 
     def constant(self, array: Array) -> Bounded:
         array = np.asarray(array)
-        unit = self.least_unit
+        unit, bits = self.least_unit, MEANT_BITS
         if array.ndim == 0 and (epsilon := epsilon_of(array.dtype)) > EPSILON:
             unit = max(unit, epsilon / 2)
-        value = self.base.constant(array)
-        if unit == 0:
-            return Bounded(value, 0.0)
+            bits = min(bits, round(1 - math.log2(epsilon)) // 2)
         size = np.abs(array).astype(np.float64)
-        meant = _meant(size)
-        return Bounded(value, 0.0 if np.all(meant) else np.where(meant, 0.0, size * unit * SLACK))
+        error = np.where(_meant(size, bits), 0.0, size * unit * SLACK)
+        return Bounded(self.base.constant(array), error)
 
     def argument(self, array: Any) -> Bounded:
         return Bounded(self.base.constant(np.asarray(array)), 0.0)
@@ -351,9 +351,9 @@ RUNNING_ERROR = RunningError(Floating("float64"), UNIT_ROUNDOFF)
 """Float64 with a bound on its error."""
 
 
-def _meant(size: Array) -> Array:
+def _meant(size: Array, bits: int) -> Array:
     """Mark the constants that are what their author wrote, and not the rounding of it."""
     mantissa, _ = np.frexp(size)
-    scaled = mantissa * 2.0**MEANT_BITS
+    scaled = mantissa * 2.0**bits
     whole = (size == np.floor(size)) & (size <= LARGEST_EXACT_INTEGER)
     return np.asarray((scaled == np.floor(scaled)) | whole | ~np.isfinite(size))
