@@ -9,7 +9,7 @@ from typing import Any
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Core, Frame, IllShaped, Result
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.unwritten import factors_of
 from gradcheck.derivations.values import Jacobian, Value
 

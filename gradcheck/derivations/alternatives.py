@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
+from gradcheck.derivations.cases import Case, cases_of
+from gradcheck.derivations.evidence import judge_all
 from gradcheck.derivations.model import Claim, Definition, Model
+from gradcheck.derivations.sizing import fill_sizes
 from gradcheck.derivations.walks import mapped_derivatives, mapped_symbols, with_body
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from typing import Any
 
 from gradcheck.derivations import diagnosis
 from gradcheck.derivations.audits import Audit, AuditRow
+from gradcheck.derivations.cases import Case, cases_of
 from gradcheck.derivations.certification import certify
 from gradcheck.derivations.code import compare, load
 from gradcheck.derivations.directives import apply_directives
 from gradcheck.derivations.displays import folded
 from gradcheck.derivations.document import Document, read
-from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
+from gradcheck.derivations.evidence import judge_all
 from gradcheck.derivations.explanations import explain
 from gradcheck.derivations.expressions import member_name
 from gradcheck.derivations.grounds import row_grounds
@@ -24,6 +25,7 @@ from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.model import Claim, Model
 from gradcheck.derivations.readings import choose_readings
 from gradcheck.derivations.rows import Row, cut
+from gradcheck.derivations.sizing import fill_sizes
 from gradcheck.derivations.statements import Statement, read_statements
 from gradcheck.derivations.symbols import infer
 from gradcheck.derivations.table import LAST

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.derivations.evidence import Case, Program
+from gradcheck.derivations.cases import Case, Program
 from gradcheck.programs.arithmetics.cells import CELLS
 from gradcheck.programs.evaluation import Decision, evaluate
 

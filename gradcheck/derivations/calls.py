@@ -11,7 +11,7 @@ from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.functions import ELEMENTWISE
 from gradcheck.derivations.layouts import Layouts
 from gradcheck.derivations.limits import LIMITS
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Value
 from gradcheck.programs.unknown_functions import unknown
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.branches import finite, one_sided, stretched, with_branches
-from gradcheck.derivations.evidence import AGREEMENT, Case, Program
+from gradcheck.derivations.cases import AGREEMENT, Case, Program
 from gradcheck.derivations.model import Model
 from gradcheck.derivations.walks import nodes_of
 from gradcheck.errors import Abstention

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.derivations.evidence import AGREEMENT, Case
+from gradcheck.derivations.cases import AGREEMENT, Case
 from gradcheck.derivations.expressions import member_name
 from gradcheck.derivations.limits import DerivationError
 from gradcheck.derivations.model import Model

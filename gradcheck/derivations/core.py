@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
 from gradcheck.derivations.limits import LIMITS
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Axes, Jacobian, Value
 
 if TYPE_CHECKING:

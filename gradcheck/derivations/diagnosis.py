@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.algebra import SIDE_BY_SIDE
-from gradcheck.derivations.evidence import AGREEMENT, Case
+from gradcheck.derivations.cases import AGREEMENT, Case
 from gradcheck.derivations.grounds import grounds_of, thin_of
 from gradcheck.derivations.lookups import CLASS
 from gradcheck.derivations.model import Claim, Model

@@ -9,7 +9,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.calls import Calls
 from gradcheck.derivations.core import Frame, Result
 from gradcheck.derivations.dims import Dim
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
 __all__ = ["Differentiation"]

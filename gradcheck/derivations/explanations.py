@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.alternatives import explain_by_outputs, explain_by_partials
+from gradcheck.derivations.cases import Case, cases_of
 from gradcheck.derivations.doubts import doubt_open_readings
-from gradcheck.derivations.evidence import Case, cases_of, fill_sizes, judge_all
+from gradcheck.derivations.evidence import judge_all
 from gradcheck.derivations.model import Claim, Definition, Model
 from gradcheck.derivations.readings import loose_counts
 from gradcheck.derivations.repairs import Repair, repairs_of
+from gradcheck.derivations.sizing import fill_sizes
 
 if TYPE_CHECKING:
     from gradcheck.derivations.auditing import Judged

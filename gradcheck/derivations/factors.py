@@ -12,7 +12,7 @@ from functools import partial
 from gradcheck.derivations.core import IllShaped
 from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.interpreter import Interpreter
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 
 __all__ = ["as_factor", "pulled_alike"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.evidence import DISAGREEMENT, Case
+from gradcheck.derivations.cases import DISAGREEMENT, Case
 from gradcheck.derivations.model import Model
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, FreeIndex, IllShaped, OutOfRange, Result
 from gradcheck.derivations.differentiation import Differentiation
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 
 __all__ = ["Frame", "FreeIndex", "IllShaped", "Interpreter", "OutOfRange"]
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.evidence import Case, cases_of, infer_sizes
+from gradcheck.derivations.cases import Case, cases_of
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Model
+from gradcheck.derivations.sizing import infer_sizes
 
 __all__ = ["distinct_sizes", "fit_kinds"]
 

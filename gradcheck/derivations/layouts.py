@@ -8,8 +8,8 @@ from typing import Any
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
-from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.sums import Sums
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Value
 
 __all__ = ["Layouts"]

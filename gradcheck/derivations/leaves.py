@@ -10,7 +10,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.collecting import Collecting
 from gradcheck.derivations.core import Core
 from gradcheck.derivations.dims import ONE, Dim, Dims
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Value
 
 __all__ = ["LeafKey", "Leaves"]

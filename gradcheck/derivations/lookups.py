@@ -9,7 +9,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.algebra import Algebra
 from gradcheck.derivations.core import Frame, FreeIndex, IllShaped, OutOfRange, Result
 from gradcheck.derivations.dims import ONE, Dim, DimensionMismatch
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Value
 
 __all__ = ["CLASS", "Lookups"]

@@ -16,9 +16,9 @@ from gradcheck.derivations.definitions import Claim, Definition
 from gradcheck.derivations.dims import ONE, DimensionMismatch
 from gradcheck.derivations.interpreter import Frame, IllShaped, Interpreter, OutOfRange
 from gradcheck.derivations.leaves import Leaves
-from gradcheck.derivations.resolve import NotUnderstood
 from gradcheck.derivations.statements import Statement
 from gradcheck.derivations.table import SymbolTable
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Value
 
 __all__ = ["MISFITS", "Claim", "Definition", "Model"]

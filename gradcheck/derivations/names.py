@@ -17,8 +17,9 @@ from gradcheck.derivations.table import (
     scripts_of,
 )
 from gradcheck.derivations.tokens import Token
+from gradcheck.derivations.unread import NotUnderstood
 
-__all__ = ["BrokenPattern", "MissingDifferential", "Names", "NotUnderstood"]
+__all__ = ["Names"]
 
 _LAYER_LABELS = {"o": 0, "O": 0, "h": -1}
 """Superscripts that name a layer where others number it: output, and the hidden one before it."""
@@ -33,28 +34,6 @@ _EXPONENTS = frozenset(["k", "n", "p", "q", "T"])
 """Letters above that are exponents, or a transpose, where no index is named so."""
 
 _CONSTANTS = {"I": "I", "ones": "1", "bb 1": "1", "zeros": "0", "bb I": "I", "pi": "pi"}
-
-
-class NotUnderstood(Exception):
-    """A row says something that is not read; the message says what.
-
-    Attributes:
-        verdict: what the row is, where reading alone shows an error; else "".
-    """
-
-    verdict = ""
-
-
-class MissingDifferential(NotUnderstood):
-    """A derivative is written without the d of its denominator."""
-
-    verdict = "syntax"
-
-
-class BrokenPattern(NotUnderstood):
-    """One entry of a display has another index than those beside it."""
-
-    verdict = "scope"
 
 
 class Names:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gradcheck.derivations import expressions as ex
+from gradcheck.derivations.cases import Case, cases_of
 from gradcheck.derivations.dims import ONE, Dim
-from gradcheck.derivations.evidence import Case, cases_of, infer_sizes, judge_all
+from gradcheck.derivations.evidence import judge_all
 from gradcheck.derivations.model import Model
+from gradcheck.derivations.sizing import infer_sizes
 from gradcheck.derivations.walks import calls_of, derivatives_of, nodes_of
 
 __all__ = ["choose_readings", "loose_counts"]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
-from gradcheck.derivations.commands import tokenize
-from gradcheck.derivations.grammar import parse
-from gradcheck.derivations.names import (
-    BrokenPattern,
-    MissingDifferential,
-    Names,
-    NotUnderstood,
+from gradcheck.derivations.case_lines import matrix_entry, value_and_condition
+from gradcheck.derivations.names import Names
+from gradcheck.derivations.notation import (
+    differential,
+    excluded,
+    free_labels,
+    is_d,
+    is_differential,
+    is_flag,
+    is_indicator,
+    is_list,
+    keyword_of,
+    second_derivative,
+    side_by_side,
+    starts_at,
+    with_signed_bodies,
+    without_components,
 )
-from gradcheck.derivations.scripts import pieces
 from gradcheck.derivations.table import (
     FUNCTIONS,
     array_index,
@@ -28,16 +34,12 @@ from gradcheck.derivations.table import (
     name_of,
     scripts_of,
 )
-from gradcheck.derivations.tex import lex
+from gradcheck.derivations.unread import BrokenPattern, MissingDifferential, NotUnderstood
 
-__all__ = ["MissingDifferential", "NotUnderstood", "Resolver"]
-
+__all__ = ["Resolver"]
 
 CASES = frozenset(["cases", "dcases", "rcases"])
 """Environments that list cases."""
-
-_CASE_WORDS = frozenset(["if", "for", "when", "where", "otherwise", "else"])
-"""Words beside the condition of a case."""
 
 
 class Resolver(Names):
@@ -78,7 +80,7 @@ class Resolver(Names):
         raise NotUnderstood("this is not read")
 
     def _summed(self, node: syntax.Summed) -> ex.Expression:
-        node = _with_signed_bodies(node, self._opener)
+        node = with_signed_bodies(node, self._opener)
         terms = tuple(self.expression(term) for term in node.terms)
         if any(isinstance(n, syntax.Leaf) and n.kind == "DOTS" for n in node.terms):
             raise NotUnderstood("an ellipsis is not read")
@@ -123,9 +125,9 @@ class Resolver(Names):
                 after = factors[place + 1 :]
                 slashes = node.slashes if isinstance(node, syntax.Juxtaposed) else (False,)
                 return (
-                    _side_by_side(before, slashes[:place]),
+                    side_by_side(before, slashes[:place]),
                     factor,
-                    _side_by_side(after, (False, *slashes[place + 2 :])),
+                    side_by_side(after, (False, *slashes[place + 2 :])),
                 )
         return None
 
@@ -146,7 +148,7 @@ class Resolver(Names):
             inner = ex.Call(head, primes, (inner,))
             inner = inner if power is None else ex.Power(inner, power)
             slashes = before.slashes if isinstance(before, syntax.Juxtaposed) else (False,)
-            rest = _side_by_side(factors[:-1], slashes[:-1])
+            rest = side_by_side(factors[:-1], slashes[:-1])
             if slashes[-1]:
                 assert rest is not None
                 return ex.Divided(self.expression(rest), inner)
@@ -181,9 +183,9 @@ class Resolver(Names):
             letters, over_set = bound_letters(script)
             if over_set and not set(letters) & self.table.samples:
                 return self._over_samples(letters, body)
-            skipped = _excluded(script)
+            skipped = excluded(script)
             letters = [x for x in letters if x not in {b for _, b in skipped} or x == letters[0]]
-            first, start = _starts_at(script)
+            first, start = starts_at(script)
         if skipped:
             letters = [skipped[0][0]]
         bound = tuple(dict.fromkeys(letters))
@@ -191,9 +193,9 @@ class Resolver(Names):
 
     def _over_samples(self, letters: list[str], body: ex.Expression) -> ex.Expression:
         """A sum over a batch is read for a batch of one: the sample's index falls away."""
-        if any(letter in _free_labels(body) for letter in letters):
+        if any(letter in free_labels(body) for letter in letters):
             raise NotUnderstood("a sum over samples of a quantity that has no other definition")
-        return _without_components(body, set(letters))
+        return without_components(body, set(letters))
 
     def _juxtaposed(self, factors: list[syntax.Node], slashes: list[bool]) -> ex.Expression:
         opener = self._opener(syntax.Juxtaposed(tuple(factors), tuple(slashes)))
@@ -234,7 +236,7 @@ class Resolver(Names):
                 and slashes[at + 2]
                 and isinstance(factors[at + 2], syntax.Leaf)
             ):
-                below = _side_by_side(factors[at + 3 :], (False,) * len(factors[at + 3 :]))
+                below = side_by_side(factors[at + 3 :], (False,) * len(factors[at + 3 :]))
                 assert following is not None
                 return ex.Derivative(self.expression(following), self.expression(below)), len(
                     factors
@@ -242,7 +244,7 @@ class Resolver(Names):
             raise NotUnderstood("a differential that stands alone is not read")
         if name == "d" and following is not None and self.table.shorthand:
             return self.shorthand(self.expression(following)), 2
-        if _is_indicator(node) and isinstance(following, syntax.Bracket):
+        if is_indicator(node) and isinstance(following, syntax.Bracket):
             item = following.items[0]
             if len(following.items) == 1 and item.relations:
                 return self.condition(item), 2
@@ -269,7 +271,7 @@ class Resolver(Names):
             return self._single(node), 2
         if name is not None and name not in self.table.functions and self._is_sample(following):
             return self._single(node), 2
-        several = isinstance(following, syntax.Bracket) and _lists(following)
+        several = isinstance(following, syntax.Bracket) and is_list(following)
         if name is not None and (name in self.table.functions or name in FUNCTIONS or several):
             return self._call(node, name, factors, slashes, at)
         return self.expression(node), 1
@@ -320,7 +322,7 @@ class Resolver(Names):
         if isinstance(following, syntax.Scripted) and isinstance(following.base, syntax.Bracket):
             outer, scripts = following.base, following.scripts
         if isinstance(outer, syntax.Bracket) and outer.sign in "([{":
-            arguments = tuple(self._argument(item) for item in outer.items if not _is_flag(item))
+            arguments = tuple(self._argument(item) for item in outer.items if not is_flag(item))
             call: ex.Expression = ex.Call(head, primes, arguments)
             if name == "prod":
                 call = reduce(lambda a, b: ex.Product("", a, b), arguments)
@@ -340,7 +342,7 @@ class Resolver(Names):
 
     def _argument(self, item: syntax.Item) -> ex.Expression:
         """Return one argument; `axis=1` is the number behind the sign."""
-        if _keyword(item) == "axis":
+        if keyword_of(item) == "axis":
             return self.expression(item.sides[1])
         return self.item(item)
 
@@ -349,7 +351,7 @@ class Resolver(Names):
         terms: list[ex.Expression] = []
         met: list[ex.Expression] = []
         for row in rows:
-            value, item = _value_and_condition(row)
+            value, item = value_and_condition(row)
             if item is not None:
                 where = self.condition(item)
                 met.append(where)
@@ -383,7 +385,7 @@ class Resolver(Names):
 
     def _written(self, rows: Sequence[Sequence[syntax.Node]]) -> ex.Expression:
         """Return a matrix whose entries are all written."""
-        lines = [[_entry(cell) for cell in row] for row in rows]
+        lines = [[matrix_entry(cell) for cell in row] for row in rows]
         lines = [line for line in lines if any(cell is not None for cell in line)]
         wide = {len(line) for line in lines}
         entries = tuple(self.expression(cell) for line in lines for cell in line)
@@ -392,13 +394,13 @@ class Resolver(Names):
         return ex.Written(entries, wide.pop())
 
     def _fraction(self, node: syntax.Fraction_) -> ex.Expression:
-        above = _differential(node.above)
-        below = _differential(node.below)
+        above = differential(node.above)
+        below = differential(node.below)
         if is_differential(node.above) and below is not None:
             raise NotUnderstood("a derivative has nothing behind it")
-        if above is not None and below is None and _is_d(node.above):
+        if above is not None and below is None and is_d(node.above):
             raise MissingDifferential("the d is missing in the denominator")
-        second = _second_derivative(node)
+        second = second_derivative(node)
         if second is not None:
             of, one, other = (self.expression(part) for part in second)
             return ex.Derivative(ex.Derivative(of, one), other)
@@ -412,7 +414,7 @@ class Resolver(Names):
         return ex.Divided(self.expression(node.above), self.expression(node.below))
 
     def _denominator(self, node: syntax.Node) -> ex.Expression:
-        factors = _differential(node)
+        factors = differential(node)
         if factors is None or not factors:
             raise NotUnderstood("the denominator of this derivative is not read")
         return (
@@ -430,14 +432,6 @@ class Resolver(Names):
         raise NotUnderstood("a list in brackets is not read")
 
 
-def _entry(cell: syntax.Node) -> syntax.Node | None:
-    """Return a cell of a matrix without a comma behind it, or None where it is empty."""
-    if not (isinstance(cell, syntax.Bracket) and cell.sign == "{}"):
-        return cell
-    sides = [side for item in cell.items for side in item.sides if side is not None]
-    return sides[0] if len(sides) == 1 else None
-
-
 def _only_variable(behind: Sequence[syntax.Node]) -> syntax.Node | None:
     """Return the w of `(w)`, or None where what stands behind a name is no such bracket."""
     bracket = behind[0] if behind else None
@@ -445,201 +439,3 @@ def _only_variable(behind: Sequence[syntax.Node]) -> syntax.Node | None:
         return None
     side = bracket.items[0].sides[0]
     return side if side is not None and name_of(side) is not None else None
-
-
-def _value_and_condition(
-    cells: Sequence[syntax.Node],
-) -> tuple[syntax.Node | None, syntax.Item | None]:
-    """Return the value and the condition of one case; no condition for `otherwise`."""
-    items = [
-        item
-        for cell in cells
-        for item in (
-            cell.items
-            if isinstance(cell, syntax.Bracket) and cell.sign == "{}"
-            else (syntax.Item((), (cell,)),)
-        )
-    ]
-    items = [item for item in map(_without_words, items) if any(s is not None for s in item.sides)]
-    values = [item for item in items if not item.relations]
-    conditions = [item for item in items if item.relations]
-    if len(values) > 1 or len(conditions) > 1:
-        raise NotUnderstood("a case has more than one value or condition")
-    return (values[0].sides[0] if values else None), (conditions[0] if conditions else None)
-
-
-def _without_words(item: syntax.Item) -> syntax.Item:
-    """Drop `if`, `for` and `otherwise`; read a condition that stands in text as a whole."""
-    texts = [
-        leaf.text
-        for side in item.sides
-        for leaf in (side.factors if isinstance(side, syntax.Juxtaposed) else (side,))
-        if isinstance(leaf, syntax.Leaf) and leaf.kind == "TEXT"
-    ]
-    if not item.relations and texts and _spoken(item.sides[0]) is None:
-        words = rf"\b(?:{'|'.join(sorted(_CASE_WORDS))})\b|[$]"
-        inner = tokenize(lex(re.sub(words, " ", texts[0])))
-        if any(token.kind == "REL" for token in inner):
-            parsed = parse(inner)
-            return parsed[0] if len(parsed) == 1 else item
-    return syntax.Item(item.relations, tuple(_spoken(side) for side in item.sides))
-
-
-def _spoken(side: syntax.Node | None) -> syntax.Node | None:
-    """Return a side without the words in it."""
-    if isinstance(side, syntax.Juxtaposed):
-        kept = [k for k, f in enumerate(side.factors) if not _is_word(f)]
-        return _side_by_side([side.factors[k] for k in kept], [side.slashes[k] for k in kept])
-    return None if side is None or _is_word(side) else side
-
-
-def _is_word(node: syntax.Node) -> bool:
-    return isinstance(node, syntax.Leaf) and (node.kind == "TEXT" or node.text in _CASE_WORDS)
-
-
-def _second_derivative(
-    node: syntax.Fraction_,
-) -> tuple[syntax.Node, syntax.Node, syntax.Node] | None:
-    """Return (what, by, by) of `\\partial^2 A / \\partial x \\partial y`, or None where it is none."""
-    above = node.above.factors if isinstance(node.above, syntax.Juxtaposed) else (node.above,)
-    below = node.below.factors if isinstance(node.below, syntax.Juxtaposed) else (node.below,)
-    if len(above) < 2 or not _is_squared(above[0]) or not is_differential(base_of(above[0])):
-        return None
-    of = _side_by_side(above[1:], (False,) * (len(above) - 1))
-    assert of is not None
-    if len(below) == 2 and is_differential(below[0]) and _is_squared(below[1]):
-        assert isinstance(below[1], syntax.Scripted)
-        kept = below[1].scripts[:-1]
-        by = syntax.Scripted(below[1].base, kept) if kept else below[1].base
-        return of, by, by
-    if len(below) == 4 and is_differential(below[0]) and is_differential(below[2]):
-        return of, below[1], below[3]
-    return None
-
-
-def is_differential(node: syntax.Node) -> bool:
-    """Return whether a node is the sign of a differential."""
-    return isinstance(node, syntax.Leaf) and (node.kind == "PARTIAL" or node.text == "d")
-
-
-def _is_squared(node: syntax.Node) -> bool:
-    last = node.scripts[-1] if isinstance(node, syntax.Scripted) else None
-    return last is not None and last.kind == "SUP" and [t.text for t in last.inner] == ["2"]
-
-
-def _is_indicator(node: syntax.Node) -> bool:
-    """Whether a bracket with a condition behind a node makes an indicator: `1(y = k)`, `I[z > 0]`."""
-    return isinstance(node, syntax.Leaf) and node.text in ("1", "ones", "bb 1", "bb I", "I", "chi")
-
-
-def _with_signed_bodies(node: syntax.Summed, opener: Callable[[syntax.Node], Any]) -> syntax.Summed:
-    """A sum with nothing behind it takes the next term and its sign: `sum_i -2 x_i`."""
-    signs: list[int] = []
-    terms: list[syntax.Node] = []
-    for sign, term in zip(node.signs, node.terms, strict=True):
-        last = opener(terms[-1]) if terms else None
-        if last is not None and last[2] is None:
-            terms[-1] = syntax.Juxtaposed(
-                (terms[-1], syntax.Summed((sign,), (term,))), (False,) * 2
-            )
-        else:
-            signs.append(sign)
-            terms.append(term)
-    return syntax.Summed(tuple(signs), tuple(terms))
-
-
-def _lists(bracket: syntax.Bracket) -> bool:
-    """Whether a bracket lists several arguments, as in `l(o, y)`."""
-    plain = all(len(item.sides) == 1 and item.sides[0] is not None for item in bracket.items)
-    return bracket.sign == "(" and len(bracket.items) > 1 and plain
-
-
-def _keyword(item: syntax.Item) -> str | None:
-    """Return the name before the sign of a keyword argument, or None."""
-    head = item.sides[0]
-    return name_of(head) if len(item.sides) == 2 and head is not None else None
-
-
-def _is_flag(item: syntax.Item) -> bool:
-    """Whether an argument only says how an array is laid out: `keepdims=True`."""
-    return _keyword(item) == "keepdims"
-
-
-def _side_by_side(factors: Sequence[syntax.Node], slashes: Sequence[bool]) -> syntax.Node | None:
-    if not factors:
-        return None
-    if len(factors) == 1:
-        return factors[0]
-    return syntax.Juxtaposed(tuple(factors), (False, *tuple(slashes)[1 : len(factors)]))
-
-
-def _is_d(node: syntax.Node) -> bool:
-    factors = node.factors if isinstance(node, syntax.Juxtaposed) else (node,)
-    return isinstance(factors[0], syntax.Leaf) and factors[0].text == "d"
-
-
-def _differential(node: syntax.Node) -> list[syntax.Node] | None:
-    """Return what is differentiated in `\\partial A` or `dA`, or None where it is no differential."""
-    factors: list[syntax.Node] = (
-        list(node.factors) if isinstance(node, syntax.Juxtaposed) else [node]
-    )
-    if isinstance(node, syntax.Juxtaposed) and any(node.slashes):
-        return None
-    head = factors[0]
-    base = head.base if isinstance(head, syntax.Scripted) else head
-    if not isinstance(base, syntax.Leaf):
-        return None
-    if base.kind == "PARTIAL":
-        return factors[1:]
-    if base.text == "d" and base.kind == "NAME" and base is head and len(factors) > 1:
-        return factors[1:]
-    return None
-
-
-def _excluded(script: syntax.Script) -> list[tuple[str, str]]:
-    """Return (a, b) for `a \\ne b` in a sum's subscript."""
-    tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
-    out = []
-    for place, token in enumerate(tokens):
-        if token.kind == "REL" and token.text == "!=" and 0 < place < len(tokens) - 1:
-            out.append((tokens[place - 1].text, tokens[place + 1].text))
-    return out
-
-
-def _starts_at(script: syntax.Script) -> tuple[int | None, ex.Index | None]:
-    """Return the number, or else the index, that a sum's subscript begins with (`k = t + 1`)."""
-    tokens = [token for token in script.inner if token.kind not in ("LBRACE", "RBRACE")]
-    place = next((k for k, t in enumerate(tokens) if t.kind == "REL" and t.text == "="), None)
-    behind = [] if place is None else tokens[place + 1 :]
-    if not behind:
-        return None, None
-    if len(behind) == 1 and behind[0].kind == "NUM" and behind[0].text.isdigit():
-        return int(behind[0].text), None
-    found = pieces(behind, False)
-    if len(found) == 1 and found[0].kind == "index":
-        return None, found[0].index
-    raise NotUnderstood("the beginning of a sum is not read")
-
-
-def _free_labels(body: ex.Expression) -> set[str]:
-    """Return the letters that label symbols of the body: `C_x` depends on the sample x."""
-    return {s.name.split("[")[1].rstrip("]") for s in ex.symbols(body) if "[" in s.name}
-
-
-def _without_components(body: ex.Expression, letters: set[str]) -> ex.Expression:
-    """Return the body with component indices over the given letters dropped."""
-    if isinstance(body, ex.Symbol):
-        kept = tuple(index for index in body.components if index.letter not in letters)
-        return ex.Symbol(body.name, body.family, kept)
-    changes: dict[str, object] = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
-        if dataclasses.is_dataclass(value) and not isinstance(value, ex.Index | type):
-            changes[field.name] = _without_components(value, letters)  # type: ignore[arg-type]
-        elif (
-            isinstance(value, tuple)
-            and value
-            and not isinstance(value[0], ex.Index | str | int | tuple)
-        ):
-            changes[field.name] = tuple(_without_components(part, letters) for part in value)
-    return dataclasses.replace(body, **changes)  # type: ignore[arg-type]

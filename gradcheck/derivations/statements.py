@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations import syntax
-from gradcheck.derivations.resolve import NotUnderstood, Resolver
+from gradcheck.derivations.resolve import Resolver
 from gradcheck.derivations.rows import Row
 from gradcheck.derivations.table import SymbolTable, name_of
 from gradcheck.derivations.tokens import Token
+from gradcheck.derivations.unread import NotUnderstood
 
 __all__ = ["Statement", "read_statements"]
 

@@ -8,7 +8,7 @@ from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.core import Frame, IllShaped, OutOfRange
 from gradcheck.derivations.dims import ONE, Dim
 from gradcheck.derivations.lookups import CLASS, Lookups
-from gradcheck.derivations.resolve import NotUnderstood
+from gradcheck.derivations.unread import NotUnderstood
 from gradcheck.derivations.values import Jacobian, Value
 from gradcheck.derivations.walks import family_letters
 

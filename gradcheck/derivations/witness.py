@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.derivations import expressions as ex
-from gradcheck.derivations.evidence import Case, prepared
+from gradcheck.derivations.cases import Case
+from gradcheck.derivations.evidence import prepared
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Model
 from gradcheck.derivations.values import Value
