@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxpr_as_fun
 
 from gradcheck.programs.arithmetics.floating import Floating
 from gradcheck.programs.compat import enable_x64
@@ -23,6 +24,9 @@ COMPUTED_IN_FLOAT32 = {"dot_product_attention"}
 
 FLOAT32_ROUNDING = 1e-5
 """Relative, for those: float32's unit roundoff times conditioning."""
+
+UNOPTIMISED = {"xla_backend_optimization_level": 0}
+"""For programs that run once: XLA would take longer to optimise them than it does to translate them."""
 
 
 def leaves(tree):
@@ -62,7 +66,8 @@ def assert_evaluates(name, function, inputs):
     arithmetic = Floating("float64")
     with enable_x64():
         program = jax.make_jaxpr(function)(*inputs)
-        theirs = leaves(jax.jit(function)(*inputs))
+        run = jax.jit(jaxpr_as_fun(program), compiler_options=UNOPTIMISED)
+        theirs = leaves(run(*jax.tree.leaves(inputs)))
     decisions = []
     ours = evaluate(program, inputs, arithmetic)
     recorded = evaluate(program, inputs, arithmetic, decisions=decisions)
