@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.errors import Abstention
 from gradcheck.oracles.certificates import PROBABILITY, Certificate, Mismatch, Side
 from gradcheck.programs.arithmetics.finite_field import FiniteField
-from gradcheck.programs.arithmetics.modular import SMALLEST_Q
+from gradcheck.programs.arithmetics.modular import SMALLEST_Q, safe_primes
 from gradcheck.programs.arithmetics.residues import Draws, RadicandsMet, Residue
 from gradcheck.programs.evaluation import Decision, compile_afresh
 
@@ -67,7 +67,8 @@ class Attempt:
     ) -> None:
         self.sides, self.point_inputs, self.rng = sides, point_inputs, rng
         self.uninterpreted = uninterpreted
-        self.drawn = self.agreed = self.agreed_of_one_prime = self.agreed_of_different = 0
+        self.drawn = self.agreed = self.agreed_of_one_prime = 0
+        self.primes = set[int]()
         self.degree, self.risk = 0, 1 / SMALLEST_Q
         self.radicands, self.free = 0, set[int]()
         self.names: set[str] = set()
@@ -102,7 +103,7 @@ class Attempt:
     @property
     def probability(self) -> float:
         """The probability that different functions agree in the draws so far, at most."""
-        signed = (1 - 0.5**self.signs) ** self.agreed_of_different if self.signs else 0.0
+        signed = (1 - 0.5**self.signs) ** len(self.primes) if self.signs else 0.0
         return self.risk**self.agreed + signed
 
     def _evaluate(self, count: int) -> None:
@@ -128,7 +129,7 @@ class Attempt:
         alive = int(np.sum(draws.alive))
         self.agreed += alive
         self.agreed_of_one_prime += alive * one_prime
-        self.agreed_of_different += alive * (not one_prime)
+        self.primes |= {*draws.primes[draws.alive].tolist()}
         self.cell, self.constants = tuple(cell), field.recognised
         if alive:
             self._compare(ours, theirs, draws)
@@ -201,12 +202,18 @@ class Attempt:
         return min(max(FIRST_DRAWS, wanted << halvings), self.largest_batch)
 
     def _still_wanted(self) -> int:
-        """Return how many more agreeing draws the probability asks for, once the signs are counted."""
+        """Return how many more agreeing draws the probability asks for, once the signs are counted.
+
+        Raises:
+            Abstention: the signs ask for more primes than there are.
+        """
         of_degree = math.log(PROBABILITY / 2) / math.log(self.risk) - self.agreed
         if not self.signs:
             return math.ceil(of_degree)
         of_signs = math.log(PROBABILITY / 2) / math.log1p(-(0.5**self.signs))
-        return math.ceil(max(of_degree, of_signs - self.agreed_of_different))
+        if of_signs > safe_primes().size:
+            raise Abstention(UNSIGNED)
+        return math.ceil(max(of_degree, of_signs - len(self.primes)))
 
     def _certificate(self) -> Certificate:
         unknown = self.names if self.uninterpreted else self.names - INTERPRETED

@@ -189,6 +189,16 @@ EQUAL = {
         lambda x, y: x * jnp.sqrt(y * y) / jnp.sqrt(x),
         [1.5, -2.0],
     ),
+    "six roots, of which one draw in 64 has all": (
+        lambda x: jnp.prod(jnp.sqrt(x)) ** 3,
+        lambda x: jnp.prod(x / jnp.sqrt(x)) * jnp.prod(x),
+        [[1.5, 2.0, 3.0, 0.5, 4.0, 5.0]],
+    ),
+    "three roots of squares": (
+        lambda x: jnp.sum(x * jnp.sqrt(x * x)),
+        lambda x: jnp.sum(jnp.sqrt(x**2) ** 3 / x),
+        [[1.5, -2.0, 3.0]],
+    ),
     "√12 is 2 √3": (gives(np.sqrt(12.0)), lambda x: x * 2 * np.sqrt(3.0), [1.0]),
     "√6 is √2 √3": (gives(np.sqrt(6.0)), lambda x: x * np.sqrt(2.0) * np.sqrt(3.0), [1.0]),
     "x / √(x² + y²)": (
@@ -212,6 +222,12 @@ def test_equal_functions_are_certified(name):
     for found in outcomes(*EQUAL[name]):
         assert isinstance(found, Certificate), found
         assert found.probability < 1e-15
+
+
+def test_more_signs_than_there_are_primes_to_draw_them_are_not_certified():
+    x = [[1.5, -2.0, 3.0, -0.5]]
+    (found,) = outcomes(lambda x: jnp.sqrt(x * x), lambda x: jnp.sqrt(x**2), x, seeds=[0])
+    assert str(found) == "a square root can be drawn, of which the sign is not known"
 
 
 def test_a_root_that_one_side_has_a_name_for_is_not_certified_with_either_sign():

@@ -126,8 +126,9 @@ class Draws:
 
     @classmethod
     def of(cls, count: int, rng: np.random.Generator, one_prime: bool = False) -> Draws:
-        """Return draws whose primes are all different, or all the same."""
-        primes = rng.choice(safe_primes(), 1 if one_prime else count, replace=False)
+        """Return draws whose primes are all different, as far as there are so many, or all the same."""
+        known = safe_primes()
+        primes = rng.choice(known, 1 if one_prime else min(count, known.size), replace=False)
         return cls(np.resize(primes, count), rng)
 
     def surviving(self) -> Draws:
