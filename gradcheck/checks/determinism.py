@@ -9,6 +9,10 @@ Another last bit, as parallel sums give, is rounding.
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
 from gradcheck.checks.check import Bench, Examination
 from gradcheck.checks.comparison import Difference, Gradients, difference_finding, differences
@@ -35,7 +39,7 @@ class DeterminismCheck(BehaviourCheck):
         runs = [case.fresh(case.cotangent) for _ in range(RUNS)]
         differing = self._first(case, runs, case.gradients)
         if differing is None:
-            return self.outcome(case.rule, [])
+            return self.outcome(case.rule, [], _spread(runs, case.gradients))
         says, cause = "differs from call to call", _cause(differing)
         if forward_is_random(case, bench.rng):
             if case.rule.holds("layer"):  # a second backward takes a forward of its own
@@ -60,6 +64,20 @@ class DeterminismCheck(BehaviourCheck):
         return next(
             (item for run in runs for item in differences(case.values, run, expected, size)), None
         )
+
+
+def _spread(runs: list[Gradients], expected: Gradients) -> list[str]:
+    """Say how far gradients differ from run to run though it is rounding, relative to the largest entry."""
+    largest = 0.0
+    for path, value in expected.items():
+        size = np.max(np.abs(value), initial=0.0)
+        for run in runs:
+            with np.errstate(all="ignore"):
+                apart = np.max(np.abs(run[path] - value), initial=0.0) / size
+            largest = max(largest, float(apart) if np.isfinite(apart) else 0.0)
+    if largest == 0:
+        return []
+    return [f"gradients differ from call to call by about 1e{math.floor(math.log10(largest))}"]
 
 
 def _shares(runs: list[Gradients]) -> list[Gradients]:

@@ -19,7 +19,13 @@ def in_another_order(g, x):
 
 
 def test_a_last_bit_that_changes_is_rounding():
-    assert_passes(square(in_another_order), "determinism")
+    notes = assert_passes(square(in_another_order), "determinism").tally.notes
+    assert notes == {"gradients differ from call to call by about 1e-16": notes.total()} != {}
+
+
+def test_a_backward_that_is_always_the_same_has_no_spread_to_report():
+    rule = square(lambda g, x: g * 2 * x)
+    assert not assert_passes(rule, "determinism").tally.notes
 
 
 def mask(x):
