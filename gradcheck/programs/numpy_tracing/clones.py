@@ -238,6 +238,7 @@ GLOBAL_RANDOM_STATE = np.random.rand.__self__  # type: ignore[attr-defined]
 """The hidden generator whose methods are the functions of `np.random`."""
 
 INDEX_TRICKS = (type(np.r_), type(np.c_))
+"""Objects of NumPy's that make arrays when they are indexed."""
 
 METHODS_OF_NAMED_TUPLES = frozenset(vars(collections.namedtuple("Empty", ())))
 """What every named tuple has, and calls no other code."""
