@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gradcheck.checks import CHECKS
+from gradcheck.checks.check import source_line
 from gradcheck.errors import GradcheckError, GradientError, InconclusiveError, VerdictError
 from gradcheck.plugin.session import hand_in, session_of
 from gradcheck.reports.report import Report
@@ -60,8 +61,16 @@ class CheckItem(pytest.Item):
             return f"{type(excinfo.value).__name__}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Any, int | None, str]:
-        return self.path, None, f"{self.parent.name}::{self.name}"
+    def reportinfo(self) -> tuple[Any, int, str]:
+        return self.path, self._line(), f"{self.parent.name}::{self.name}"
+
+    def _line(self) -> int:
+        """Return the line of the backward, counted from 0, or 0 where it stands in another file.
+
+        pytest asks for a line wherever a mark skips an item.
+        """
+        file, _, number = source_line(self.parent.rule.functions[-1]).rpartition(":")
+        return int(number) - 1 if file == str(self.path) else 0
 
 
 class GradChecker:

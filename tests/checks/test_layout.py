@@ -146,4 +146,8 @@ def test_a_dropout_of_torch_whose_mask_lies_as_its_input_does_is_left_alone():
         def backward(ctx, g):
             return g * ctx.mask
 
-    assert_passes(gradcheck.torch_function(Dropout, x="N 8"), "layout")
+    rule = gradcheck.torch_function(Dropout, x="N 8")
+    assert_passes(rule, "layout")
+    hidden = np.zeros((3, 8))  # where no mask shows in the output
+    point = gradcheck.Point((hidden,), np.arange(1.0, 25.0).reshape(3, 8))
+    assert gradcheck.verify_at(rule, point, checks=["layout"]).verdict == "pass"
