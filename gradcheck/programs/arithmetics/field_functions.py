@@ -24,7 +24,6 @@ from gradcheck.programs.arithmetics.residues import (
     Residue,
     degree_of_each,
     of_product,
-    tightened,
 )
 from gradcheck.programs.operations import Operation
 from gradcheck.programs.primitives.elementwise import REAL
@@ -106,14 +105,6 @@ class FieldFunctions:
         count = self.draws.count
         return lanes[..., :count], lanes[..., count:]
 
-    def _value(self, lanes: Array, companion: Any, degree: Any, *operands: Residue) -> Residue:
-        """Put a value together, with the gaps of its operands."""
-        gaps = self.field.gaps(*operands)
-        if gaps is not None:
-            lanes = np.where(gaps[..., None], NO_RESIDUE, lanes)
-        companion = np.asarray(companion)
-        return Residue(lanes, companion, tightened(degree, companion.size))
-
     def _unknown(self, name: str, x: Residue, real: Any, form: Hash) -> Residue:
         """Apply a function of which nothing is known but its mirrored form."""
         by_both = self.field.uninterpreted
@@ -124,7 +115,10 @@ class FieldFunctions:
             own, other = self._halves(modular.UNMIRRORED[form](lanes, self.moduli))
             key = modular.mixed(np.concatenate([other, own], -1), key)
         degree = degree_of_each(1, int(form is modular.exponential_hash), x.companion.size)
-        return self._value(form(lanes, key, self.moduli), real(x.companion), degree, x)
+        found: Residue = self.field.value(
+            form(lanes, key, self.moduli), real(x.companion), degree, self.field.gaps(x)
+        )
+        return found
 
     def _of_two(self, name: str, x: Residue, y: Residue, real: Any) -> Residue:
         """Apply an unknown function of two arguments."""
@@ -133,7 +127,10 @@ class FieldFunctions:
         key = self.draws.key(name)
         first = modular.hashed(np.maximum(x.lanes, 0), key, self.moduli)
         lanes = modular.hashed(first * self.moduli + np.maximum(y.lanes, 0), key, self.moduli)
-        return self._value(lanes, real(x.companion, y.companion), VARIABLE, x, y)
+        found: Residue = self.field.value(
+            lanes, real(x.companion, y.companion), VARIABLE, self.field.gaps(x, y)
+        )
+        return found
 
     def _sqrt(self, x: Residue) -> Residue:
         if x.degree == CONSTANT:
@@ -142,7 +139,8 @@ class FieldFunctions:
         root = self.draws.root(residue)
         unknown = modular.root_hash(exponent, ROOT_KEY, self.orders)
         lanes = np.concatenate([root, unknown], -1)
-        return self._value(lanes, np.sqrt(x.companion), x.degree, x)
+        found: Residue = self.field.value(lanes, np.sqrt(x.companion), x.degree, self.field.gaps(x))
+        return found
 
     def _sqrt_of_constant(self, x: Residue) -> Residue:
         """The number that the root would be if the program had written it, else an unknown one."""
@@ -153,7 +151,8 @@ class FieldFunctions:
             for number, lanes in zip(numbers.reshape(-1), flat, strict=True)
         ]
         lanes = np.array(roots, np.int64).reshape(x.lanes.shape)
-        return self._value(lanes, numbers, CONSTANT, x)
+        found: Residue = self.field.value(lanes, numbers, CONSTANT, self.field.gaps(x))
+        return found
 
     def _root_as_written(self, number: Any, square: Array) -> Array:
         meant = meant_by(number) if np.isfinite(number) else None
@@ -204,7 +203,8 @@ class FieldFunctions:
         third = np.array([pow(3, -1, modulus - 1) for modulus in self.moduli.tolist()])
         lanes = modular.power(np.maximum(x.lanes, 0), third, self.moduli)
         degree = of_product(x.degree, of_product(x.degree, x.degree))
-        return self._value(lanes, np.cbrt(x.companion), degree, x)
+        found: Residue = self.field.value(lanes, np.cbrt(x.companion), degree, self.field.gaps(x))
+        return found
 
     def _exp(self, x: Residue) -> Residue:
         if self.field.uninterpreted:
@@ -220,7 +220,8 @@ class FieldFunctions:
             residue = residue * x.factor % self.primes
             degree = of_product(degree, x.factor_degree)
         lanes = np.concatenate([residue, unknown], -1)
-        return self._value(lanes, np.exp(x.companion), degree, x)
+        found: Residue = self.field.value(lanes, np.exp(x.companion), degree, self.field.gaps(x))
+        return found
 
     def _masked_exp(self, x: Residue, masked: Array | None) -> Residue:
         """The exp that a program writes: where it underflows it is the 0 that a mask means by it."""
@@ -289,4 +290,7 @@ class FieldFunctions:
             result = self.field.multiply(result, base)
         companion = np.power(x.companion, y.companion)
         lanes = np.broadcast_to(result.lanes, (*companion.shape, self.moduli.size))
-        return self._value(np.ascontiguousarray(lanes), companion, result.degree, x, y)
+        found: Residue = self.field.value(
+            np.ascontiguousarray(lanes), companion, result.degree, self.field.gaps(x, y)
+        )
+        return found

@@ -144,10 +144,10 @@ class FiniteField(Arithmetic):
             if isinstance(lanes, list):
                 plain = discrete or (False,) * len(lanes)
                 return [
-                    part if is_plain else self._value(_unpacked(part), number, degree)
+                    part if is_plain else self.value(_unpacked(part), number, degree)
                     for part, number, is_plain in zip(lanes, companion, plain, strict=True)
                 ]
-            result = self._value(_unpacked(lanes), companion, degree)
+            result = self.value(_unpacked(lanes), companion, degree)
             if all(v.factor is None for v in values):
                 return result
             factors = (
@@ -162,7 +162,7 @@ class FiniteField(Arithmetic):
 
         return lifted
 
-    def _value(
+    def value(
         self, lanes: Array, companion: Any, degree: Degree, gaps: Array | None = None
     ) -> Residue:
         """Put a value together; where `gaps` say so it has no residue."""
@@ -176,14 +176,14 @@ class FiniteField(Arithmetic):
         lanes = np.add.reduce(x.lanes, axis=axes) % self.moduli
         companion = np.add.reduce(x.companion, axis=axes)
         gaps = np.any(_gaps(x), axis=axes) if self.has_gaps else None
-        return self._value(lanes, companion, of_sum(x.degree, count), gaps)
+        return self.value(lanes, companion, of_sum(x.degree, count), gaps)
 
     def cumsum(self, x: Residue, axis: int) -> Residue:
         count = np.shape(x.companion)[axis]
         lanes = np.cumsum(x.lanes, axis) % self.moduli
         gaps = np.logical_or.accumulate(_gaps(x), axis) if self.has_gaps else None
         companion = np.cumsum(x.companion, axis)
-        return self._value(lanes, companion, of_sum(x.degree, count), gaps)
+        return self.value(lanes, companion, of_sum(x.degree, count), gaps)
 
     def matmul(self, a: Residue, b: Residue) -> Residue:
         axes = range(a.lanes.ndim)
@@ -196,7 +196,7 @@ class FiniteField(Arithmetic):
             gaps = np.any(_gaps(a), -1)[..., None] | np.any(_gaps(b), -2)[..., None, :]
         count = np.shape(a.companion)[-1]
         degree = of_sum(of_product(a.degree, b.degree), count)
-        return self._value(lanes, np.matmul(a.companion, b.companion), degree, gaps)
+        return self.value(lanes, np.matmul(a.companion, b.companion), degree, gaps)
 
     def scatter_add(
         self, operand: Residue, places: Array, inside: Array | None, updates: Residue
@@ -216,7 +216,7 @@ class FiniteField(Arithmetic):
         degree = of_sum(moved([operand.degree, updates.degree]), most + 1)
         lanes = scattered(operand.lanes, updates.lanes) % self.moduli
         companion = scattered(operand.companion, updates.companion)
-        return self._value(lanes, companion, degree, gaps)
+        return self.value(lanes, companion, degree, gaps)
 
     def special(self, operation: Operation) -> Any:
         if any(t.dtype.kind == "c" for t in (*operation.inputs, *operation.outputs)):
@@ -242,7 +242,7 @@ class FiniteField(Arithmetic):
 
     def _combine(self, a: Residue, b: Residue, ufunc: Any, degree: Degree) -> Residue:
         lanes = ufunc(a.lanes, b.lanes) % self.moduli
-        return self._value(lanes, ufunc(a.companion, b.companion), degree, self.gaps(a, b))
+        return self.value(lanes, ufunc(a.companion, b.companion), degree, self.gaps(a, b))
 
     def factor(self, value: Residue) -> Array:
         """Return the factor of a value: ones where it has none."""
@@ -267,7 +267,7 @@ class FiniteField(Arithmetic):
         return self._combine(a, b, np.multiply, of_product(a.degree, b.degree))
 
     def negate(self, a: Residue) -> Residue:
-        negative = self._value(-a.lanes % self.moduli, -a.companion, a.degree, self.gaps(a))
+        negative = self.value(-a.lanes % self.moduli, -a.companion, a.degree, self.gaps(a))
         if a.factor is None:
             return negative
         turned = of_inverse(a.factor_degree, a.companion.size)
@@ -291,7 +291,7 @@ class FiniteField(Arithmetic):
         gaps = lanes[..., 0] < 0 if self.has_gaps else None
         inverses = modular.inverse(np.maximum(lanes, 1), self.moduli)
         degree = of_inverse(b.degree, b.companion.size)
-        return self._value(inverses, 1 / b.companion, degree, gaps)
+        return self.value(inverses, 1 / b.companion, degree, gaps)
 
 
 def _gaps(value: Residue) -> Array:
