@@ -23,6 +23,9 @@ _LAYOUTS = frozenset(["cases", "dcases", "rcases"])
 _FRESH = "qpruvsjkinm"
 """Index letters in the order in which they are taken, those that authors use least first."""
 
+MOST_SHOWN = 8
+"""Terms before an ellipsis that are compared: authors show two or three, and a hostile sum has thousands."""
+
 Grid = list[list[syntax.Node | None]]
 Unit = tuple[Token, ...]
 
@@ -121,7 +124,7 @@ class _Fold:
         if place is None or place == 0:
             return node
         after = node.terms[place + 1 : place + 2]
-        for start in range(place):
+        for start in range(max(0, place - MOST_SHOWN), place):
             terms: list[syntax.Node | None] = [*node.terms[start:place], *after]
             signs = node.signs[start : place + 1 + len(after)]
             if len(terms) < 2 or any(sign < 0 for sign in signs):
@@ -264,6 +267,9 @@ def _flaws(
                     place = (role, r if role == letters[0] else c)
                     counts = seen.setdefault(place, {})
                     counts[unit] = counts.get(unit, 0) + 1
+    starts = {role: int(unit[0].text) for role, unit in zip(roles, first, strict=True) if role}
+    if not all(_counts_on(seen, role, start) for role, start in starts.items()):
+        return None
     out = []
     for r, c, units in cells:
         for role, unit, start in zip(roles, units, first, strict=True):
@@ -277,6 +283,17 @@ def _flaws(
                     f"those beside it have {_text(usual)}"
                 )
     return out
+
+
+def _counts_on(seen: dict[tuple[str, int], dict[Unit, int]], role: str, start: int) -> bool:
+    """Whether the numbers before an ellipsis follow each other: `x_1, x_1, ..., x_n` is no family."""
+    place = 0
+    while (counts := seen.get((role, place))) is not None:
+        usual = max(counts, key=lambda unit: counts[unit])
+        if usual[0].kind == "NUM" and usual[0].text != str(start + place):
+            return False
+        place += 1
+    return True
 
 
 def _text(unit: Unit) -> str:

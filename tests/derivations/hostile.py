@@ -53,6 +53,10 @@ DOCUMENTS = {
     "tower of powers": "$$y = 10^{10^{10^{10}}} x$$\n\n$$z = x^{99999999999999999999}$$\n",
     "huge number": "$$y = 0." + "9" * 100_000 + " x$$\n",
     "huge sizes": "$$W \\in \\mathbb{R}^{1000000 \\times 1000000}$$\n\n$$y = W x$$\n",
+    "sums that go on": "$$y = " + "+".join(["x_1"] * 700) + "+ \\cdots + x_n$$\n",
+    "a wide display": "$$A = \\begin{bmatrix} "
+    + " \\\\ ".join([" & ".join(["a_1"] * 25) + " & \\cdots & a_n"] * 25)
+    + " \\end{bmatrix}$$\n",
     "many indices": "$$y = \\sum_i \\sum_j \\sum_k \\sum_l \\sum_m a_{ij} b_{kl} c_{mn}$$\n",
 }
 

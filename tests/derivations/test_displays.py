@@ -121,6 +121,7 @@ def test_one_entry_that_breaks_the_pattern_of_the_others_is_accused() -> None:
     "shown",
     [
         r"\begin{bmatrix} x_1 & y_2 & \cdots & x_n \end{bmatrix}",
+        r"\begin{bmatrix} x_1 & x_1 & \cdots & x_n \end{bmatrix}",
         r"\begin{bmatrix} 0 & 0 & \cdots & 1 & \cdots & 0 \end{bmatrix}",
         r"x_1 + y_2 + \cdots + x_n",
     ],
