@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gradcheck.derivations import expressions as ex
 from gradcheck.derivations.cases import Case, cases_of
+from gradcheck.derivations.dims import ONE
 from gradcheck.derivations.interpreter import Frame, Interpreter
 from gradcheck.derivations.model import MISFITS, Model
 from gradcheck.derivations.sizing import infer_sizes
@@ -96,22 +97,39 @@ def _added_beside_products(model: Model) -> set[str]:
 
 
 def _orient(model: Model) -> Cost:
-    """Make small letters columns or rows; numbers only where a loss would be no number otherwise."""
+    """Make small letters columns or rows; numbers only where a loss would be no number otherwise.
+
+    A document without any matrix has nothing by which vectors multiply: there they are numbers as well
+    where the forward rows fit so and not otherwise.
+    """
     stated = model.table.kinds.get("orientation")
     costs: dict[str, Cost] = {}
     for orientation in (stated,) if stated else ("column", "row"):
         model.orientation = orientation
         costs[orientation] = _cost(model)
     model.orientation = chosen = min(costs, key=lambda o: (costs[o], o == "row"))
-    if stated or not costs[chosen].losses:
-        return costs[chosen]
+    best = costs[chosen]
+    plain = best.forward > 0 and not _has_matrices(model)
+    if stated or not (best.losses or plain):
+        return best
     model.orientation = "scalar"
     cost = _cost(model)
-    if cost.losses < costs[chosen].losses and cost[:2] <= costs[chosen][:2]:
+    if cost.losses < best.losses and cost[:2] <= best[:2]:
         model.note("small letters are read as numbers, because the loss is one")
         return cost
+    if plain and not cost.forward and cost <= best:
+        model.note("small letters are read as numbers, because the rows fit them so")
+        return cost
     model.orientation = chosen
-    return costs[chosen]
+    return _cost(model)
+
+
+def _has_matrices(model: Model) -> bool:
+    """Return whether any given symbol is a matrix."""
+    return any(
+        leaf.rows is not ONE and leaf.cols is not ONE and ":" not in name
+        for (name, *_), leaf in model.leaves.items()
+    )
 
 
 def _sized(model: Model) -> list[Case]:

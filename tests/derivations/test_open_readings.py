@@ -83,7 +83,16 @@ $$\begin{aligned}
 \frac{\partial E}{\partial W} &= \left[ (y - t) \odot f'(Wx) \right] x^T
 \end{aligned}$$
 """
+NUMBERS = r"""
+$$s_t = w x_t + v h_{t-1} + b, \quad h_t = f(s_t)$$
+$$y_t = u h_t + d, \quad E_t = \frac{1}{2} (y_t - r_t)^2$$
+
+$$\frac{\partial E_t}{\partial u} = \frac{\partial E_t}{\partial y_t} \cdot h_t = (y_t - r_t) h_t$$
+$$\frac{\partial s_t}{\partial v} = v \frac{\partial h_{t-1}}{\partial v} + h_{t-1}$$
+$$\frac{\partial h_t}{\partial v} = f'(s_t) \cdot ( v \frac{\partial h_{t-1}}{\partial v} + h_{t-1} )$$
+"""
 DOCUMENTS = {
+    "numbers without a matrix": (NUMBERS, 6, "} + h_{t-1}$$", "} - h_{t-1}$$"),
     "steps numbered above": (NUMBERED_STEPS, 8, "f'(s^0) x^0", "f'(s^0) x^1"),
     "a model of the data": (MODEL_OF_DATA, 5, "- X^T y$$\n\nThe", "+ X^T y$$\n\nThe"),
     "f' beside f's value": (FUNCTION_OF_ITS_VALUE, 6, "z} = p (1 - p)", "z} = p (1 + p)"),
