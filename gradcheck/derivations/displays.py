@@ -32,7 +32,8 @@ Unit = tuple[Token, ...]
 
 def folded(rows: Sequence[Row]) -> list[Row]:
     """Return the rows, each display with an ellipsis as a `syntax.Array`, each such sum as a sum."""
-    letters = [letter for letter in _FRESH if letter not in _used(rows)]
+    used = _used(rows)
+    letters = [letter for letter in _FRESH if letter not in used]
     if len(letters) < 3:
         return list(rows)
     fold = _Fold(letters[0], letters[1], letters[2])
