@@ -210,3 +210,13 @@ def test_stairs_are_not_taken_for_their_slope_nor_a_line_for_stairs(size):
     x = size * np.array([1.0, 1.3]) + 0.3
     assert report_at(lambda x: np.floor(x), lambda g, x: g, x).verdict != "pass"
     assert report_at(lambda x: x + 0.5, lambda g, x: g, x).verdict == "pass"
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, "no alarm"), (-3.0, "fail")])
+def test_at_the_finest_steps_a_slope_known_to_a_few_per_cent_refutes_no_claim(factor, expected):
+    verdicts = []
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=12) * 5e8
+        report = report_at(lambda x: np.sin(x), lambda g, x: factor * g * np.cos(x), x)
+        verdicts.append(report.verdict)
+    assert ("fail" in verdicts) == (expected == "fail")
