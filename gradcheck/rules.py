@@ -200,13 +200,15 @@ class Variable:
     Attributes:
         path: the name of the array, such as `weights[2]`.
         value: the array.
-        claimed: its claimed gradient as an array of numbers of whatever shape the backward gave it;
-            None where the rule claims no gradient.
+        claimed: its claimed gradient as an array of numbers of whatever shape the backward gave it, but
+            for leading axes of size 1 that it may leave out; None where the rule claims no gradient.
+        returned_shape: the shape that the backward gave it; None where it claims none.
     """
 
     path: str
     value: NDArray[Any]
     claimed: NDArray[Any] | None
+    returned_shape: tuple[int, ...] | None = None
 
     @property
     def comparable(self) -> bool:
@@ -239,9 +241,9 @@ def claim_at(rule: Rule, point: Point) -> Claim:
     output = trees.rebuild(output, outputs)
     if point.cotangent is None:
         point = replace(point, cotangent=trees.map_leaves(np.ones_like, output))
-    claims = by_leaf(rule, point.inputs, pullback(point.copy().cotangent))
+    claims = _as_returned(rule, point.inputs, pullback(point.copy().cotangent))
     variables = [
-        Variable(path, np.asarray(value), _claimed(rule, path, claims[path]))
+        _variable(rule, path, np.asarray(value), claims[path])
         for name, tree in zip(rule.input_names, point.inputs, strict=True)
         for path, value in trees.leaves(tree, name)
         if trees.is_variable(value)
@@ -252,21 +254,53 @@ def claim_at(rule: Rule, point: Point) -> Claim:
 def by_leaf(rule: Rule, inputs: tuple[Any, ...], found: tuple[Any, ...]) -> dict[str, Any]:
     """Return the gradient of each leaf of the inputs by its path; None where there is none.
 
+    Leading axes of size 1 that a gradient may leave out are put back.
+
     Raises:
         RuleError: a gradient is not in the containers of its input.
     """
+    claims = _as_returned(rule, inputs, found)
+    return {
+        path: _completed(rule, path, value, claims[path])
+        for name, tree in zip(rule.input_names, inputs, strict=True)
+        for path, value in trees.leaves(tree, name)
+    }
+
+
+def _as_returned(rule: Rule, inputs: tuple[Any, ...], found: tuple[Any, ...]) -> dict[str, Any]:
     try:
         return gradients.by_leaf(rule.input_names, inputs, found)
     except RuleError as error:
         raise RuleError(f"rule {rule.name!r}: {error}") from None
 
 
+def _completed(rule: Rule, path: str, value: Any, gradient: Any) -> Any:
+    """Put back the leading axes of size 1 that `gradient` leaves out, where broadcasting does so too.
+
+    Not where such an axis is a dimension with a name: at another size the gradient would be another one.
+    """
+    expected, actual = getattr(value, "shape", None), getattr(gradient, "shape", None)
+    if expected is None or actual is None:
+        return gradient
+    missing = len(expected) - len(actual)
+    if missing <= 0 or (1,) * missing + tuple(actual) != tuple(expected):
+        return gradient
+    domain = rule.contract.domains.get(path) if rule.contract is not None else None
+    declared = domain.shape if domain is not None else None
+    if declared is not None and declared.named(missing):
+        return gradient
+    return gradient.reshape(expected)
+
+
 def _what_raised(function: str, inputs: tuple[Any, ...], error: Exception) -> str:
     return f"its {function} raised {type(error).__name__} at {trees.describe(inputs)}: {error}"
 
 
-def _claimed(rule: Rule, path: str, claim: Any) -> NDArray[Any] | None:
-    return None if claim is None else _as_numbers(rule, f"the gradient of {path}", claim)
+def _variable(rule: Rule, path: str, value: NDArray[Any], claim: Any) -> Variable:
+    if claim is None:
+        return Variable(path, value, None)
+    claimed = _as_numbers(rule, f"the gradient of {path}", claim)
+    return Variable(path, value, _completed(rule, path, value, claimed), claimed.shape)
 
 
 def _as_numbers(rule: Rule, what: str, value: Any) -> NDArray[Any]:

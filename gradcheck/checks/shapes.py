@@ -5,7 +5,8 @@ rule's contract gives it. Broadcast axes and dimensions of size 1 are among the 
 dimension becomes 0 in turn, as in the last batch of a data set that divides evenly.
 
 A backward that cannot take an empty array, where the forward does, is a note; and so is one that gives
-anything but zeros where the output has no entry, or an empty array of another shape than the input's.
+anything but zeros where the output has no entry, or an empty array of another shape than the input's; and a
+gradient (2,) of a parameter (1, 2): broadcasting adds it as if it had the shape.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class ShapesCheck:
         ]
         if not findings:
             findings, risks = self._at_size_zero(rule, point, bench)
+            risks += _left_out(claim)
             findings += strictly(self.name, rule, risks)
             notes += risks
         compared = any(variable.claimed is not None for variable in claim.variables)
@@ -109,6 +111,16 @@ class ShapesCheck:
             message = f"{rule.name}: {error}"
             return [Finding(self.name, "", None, error.actual, error.expected, "", "", message)]
         return []
+
+
+def _left_out(claim: Claim) -> list[str]:
+    """Name the gradients that left out leading axes of size 1, which broadcasting puts back."""
+    return [
+        f"the gradient of {variable.path} leaves out leading axes of size 1: right where it is only "
+        f"ever added to {variable.path}, where broadcasting puts them back"
+        for variable in claim.variables
+        if variable.comparable and variable.returned_shape != variable.value.shape
+    ]
 
 
 def emptied_inputs(

@@ -72,6 +72,15 @@ class Shape:
         found = [expressions.names(axis.size) for axis in self.axes if isinstance(axis, Axis)]
         return tuple(dict.fromkeys(name for part in found for name in part))
 
+    def named(self, count: int) -> bool:
+        """Say whether one of the first `count` axes has a name, so that its size may differ.
+
+        >>> parse_shape("1 D").named(1), parse_shape("N D").named(1)
+        (False, True)
+        """
+        first = self.axes[:count]
+        return any(isinstance(axis, Axes) or expressions.names(axis.size) for axis in first)
+
     @property
     def variadic(self) -> Axes | None:
         """The part that stands for any number of axes, or None."""

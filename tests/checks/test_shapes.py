@@ -110,3 +110,69 @@ def test_a_choice_that_is_a_tuple_has_no_size():
         lambda x, axes: x.sum(axis=axes), backward, x="N D", axes=gradcheck.one_of((0, 1), (1,))
     )
     assert not assert_passes(rule, "shapes").tally.notes
+
+
+def shifted(backward, b, **options):
+    return gradcheck.vjp(lambda x, b: x + b, backward, name="shifted", x="N D", b=b, **options)
+
+
+def over_examples(g, x, b):
+    return g, g.sum(axis=0)
+
+
+def over_entries(g, x, b):
+    return g, g.sum(axis=1)
+
+
+class Shift:
+    """x + b with the row b inside, of which the gradient leaves out the first axis."""
+
+    def __init__(self):
+        self.b, self.db = np.zeros((1, 2)), None
+
+    def forward(self, x):
+        return x + self.b
+
+    def backward(self, g):
+        self.db = g.sum(axis=0)
+        return g
+
+
+LEFT_OUT = (
+    "the gradient of b leaves out leading axes of size 1: right where it is only ever added to b"
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        shifted(over_examples, "1 D"),
+        gradcheck.layer(Shift, x="N 2", params=["b"], grads={"b": "db"}),
+    ],
+    ids=["an input", "a parameter inside an object"],
+)
+def test_a_gradient_without_the_leading_axis_of_a_single_row_is_a_note(rule):
+    report = gradcheck.verify(rule, seed=1, examples=5, checks=["gradient", "shapes"])
+    assert report.verdict == "pass"
+    assert report.certified
+    assert [note for note in report.notes if LEFT_OUT in note]
+
+
+def test_a_strict_rule_keeps_the_leading_axis_of_a_single_row():
+    assert LEFT_OUT in message_of(shifted(over_examples, "1 D", strict=True), "shapes")
+
+
+@pytest.mark.parametrize(
+    ("backward", "b", "words"),
+    [
+        (
+            over_entries,
+            "1 D",
+            "the gradient of b has shape (0,), b has (1, 1): it was summed over an axis",
+        ),
+        (over_examples, "#N D", "the gradient of b has shape (1,), b has (1, 1)"),
+    ],
+    ids=["summed over the wrong axis", "an axis that is 1 by chance"],
+)
+def test_an_axis_that_is_lost_otherwise_is_a_failure(backward, b, words):
+    assert words in message_of(shifted(backward, b), "shapes")

@@ -101,3 +101,7 @@ integers_in_and_out = gradcheck.vjp(
     index=gradcheck.integers("N", below="V"),
     output=("N D", "N"),
 )
+
+bias_without_its_leading_axis = gradcheck.vjp(
+    lambda x, b: x + b, lambda g, x, b: (g, g.sum(axis=0)), x="N D", b="1 D"
+)
