@@ -148,8 +148,9 @@ def _single_spaced(line: Shown) -> Shown:
         moved.append(len(kept))
         if not (letter.isspace() and (not kept or kept[-1] == " ")):
             kept.append(" " if letter.isspace() else letter)
-    columns = {place: moved[min(c, len(moved) - 1)] for place, c in line.columns.items()}
-    return Shown("".join(kept).rstrip(), columns)
+    text = "".join(kept).rstrip()
+    moved.append(len(kept))
+    return Shown(text, {place: min(moved[c], len(text)) for place, c in line.columns.items()})
 
 
 def _line(tokens: Sequence[Raw]) -> Shown:

@@ -51,7 +51,7 @@ def choose_readings(model: Model, cases: Sequence[Case], seed: int) -> Sequence[
     for readings in (_layouts, _steps, _distributions, _meanings, _counts, _own_gradients):
         if not _wrong(cases):
             return cases
-        for reading in list(readings(model, cases)):
+        for reading in readings(model, cases):  # one by one: what is taken rules others out
             reading.take(model)
             trial = (
                 _judged(model, cases, reading, seed)
@@ -224,6 +224,8 @@ def _own_gradients(model: Model, _cases: Sequence[Case]) -> Iterator[Reading]:
             trades=True,
         )
     for name, size in _example_counts(model):
+        if model.examples is not None:
+            return
         yield Reading(
             f"dX of an array over the {name} examples is read as the gradient of each example's own "
             f"loss, {name} times that of the cost",
@@ -249,7 +251,8 @@ def _loose_example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
     sizes = {dim.root() for dim in model.dims.all} - {ONE}
     for name in sorted(names) if len(names) == 1 else ():
         for dim in sorted(sizes, key=lambda size: size.name):
-            yield name, dim
+            if (name, ()) not in model.count_dims:
+                yield name, dim
 
 
 def _divisors(model: Model) -> set[str]:
@@ -266,7 +269,7 @@ def _divisors(model: Model) -> set[str]:
 def _example_counts(model: Model) -> Iterator[tuple[str, Dim]]:
     """Return what may count the examples: sizes by which rows divide."""
     divisors = _divisors(model)
-    for (name, member), dim in model.count_dims.items():
+    for (name, member), dim in list(model.count_dims.items()):
         if name in divisors and not member and dim.root() is not ONE:
             yield name, dim
     for (name, member), dims in list(model.counts.items()):

@@ -57,7 +57,7 @@ def values(draw: DrawFn, domain: Domain, sizes: Mapping[str, int], style: str, s
 
 
 def cotangent(rng: np.random.Generator, output: Any, style: str, start: int = 1) -> Any:
-    """Return a cotangent for one output: an array of its shape and dtype in `style`.
+    """Return a cotangent for one output: an array of its shape and dtype in `style`, not all zeros.
 
     Args:
         rng: where all randomness comes from.
@@ -68,15 +68,15 @@ def cotangent(rng: np.random.Generator, output: Any, style: str, start: int = 1)
     output = np.asarray(output)
     if not _is_floating(output.dtype):
         return np.zeros_like(output)
-    if style == ONE_HOT:
-        result = np.zeros(output.shape)
-        if result.size:
-            result.flat[int(rng.integers(result.size))] = 1.0
-    else:
+    result = np.zeros(output.shape)
+    if style != ONE_HOT:
         result = numbers(rng, output.shape, style, start)
         if output.dtype.kind == "c":
             result = np.asarray(result + 1j * numbers(rng, output.shape, style, start + 1))
-    return _cast(result, output.dtype)
+    result = _cast(result, output.dtype)
+    if result.size and not np.any(result):
+        result.flat[int(rng.integers(result.size))] = 1.0
+    return result
 
 
 def _is_floating(dtype: np.dtype[Any]) -> bool:

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from importlib.util import find_spec
 
+import hypothesis
 import pytest
 
 import gradcheck
@@ -24,9 +25,11 @@ def everything_loaded():
 
 
 @pytest.fixture
-def run_here(everything_loaded, pytester):
+def run_here(everything_loaded, pytester, monkeypatch):
     """Run pytest in this process, where all it needs is loaded already: a second or two cheaper.
 
-    Not for what depends on how Hypothesis was loaded: its profile under CI, and its database.
+    Not for what depends on how Hypothesis was loaded: its profile under CI, and its database. Its
+    option `--hypothesis-seed` is put back, or it would seed all tests that follow.
     """
+    monkeypatch.setattr(hypothesis.core, "global_force_seed", None)
     return pytester.runpytest_inprocess
