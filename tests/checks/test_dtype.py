@@ -94,3 +94,30 @@ def test_digits_lost_at_the_end_of_the_range_of_float32_are_no_failure():
     rule = gradcheck.vjp(lambda x: x * sigmoid(x), slope, x="")
     point = gradcheck.Point((np.array(-91.3),), np.array(1.0))
     assert gradcheck.verify_at(rule, point, checks=["dtype"]).verdict == "pass"
+
+
+def log_softmax(x):
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def of_log_softmax(g, x):
+    return g - np.exp(log_softmax(x)) * g.sum(axis=-1, keepdims=True)
+
+
+def in_whole_numbers(g, x):
+    return of_log_softmax(g, x).astype(int if g.dtype == np.float32 else g.dtype) / 1
+
+
+def test_a_small_cotangent_that_is_lost_beside_a_large_one_is_no_failure():
+    x = np.array([[49.5, -39.0, 27.0, -65.5]])
+    point = gradcheck.Point((x,), np.array([[1e8, 1.125, 0.0, 1.0625]]))
+    rule = gradcheck.vjp(log_softmax, of_log_softmax, x="N D")
+    assert gradcheck.verify_at(rule, point, checks=["dtype"]).verdict == "pass"
+
+
+def test_digits_lost_for_cotangents_of_one_size_are_a_failure():
+    x = np.array([[3.0, 4.0, 5.0, 3.5]])
+    point = gradcheck.Point((x,), np.array([[0.5, 0.25, 0.125, 0.0]]))
+    rule = gradcheck.vjp(log_softmax, in_whole_numbers, x="N D")
+    assert gradcheck.verify_at(rule, point, checks=["dtype"]).verdict == "fail"
