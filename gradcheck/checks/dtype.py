@@ -20,7 +20,14 @@ from gradcheck import trees
 from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
 from gradcheck.checks.check import Bench, Examination, Finding
 from gradcheck.checks.comparison import SPREAD_ALLOWANCE, Difference, difference_finding
-from gradcheck.checks.running import Case, copied, forward_is_random, last_place_spread, like
+from gradcheck.checks.running import (
+    Case,
+    away_from_zero,
+    copied,
+    forward_is_random,
+    last_place_spread,
+    like,
+)
 from gradcheck.errors import BackwardError, RuleError
 from gradcheck.resolution import natural_scale
 from gradcheck.rules import Rule
@@ -117,7 +124,7 @@ def _is_another_forward(case: Case, rng: np.random.Generator) -> bool:
 
     A mask does not show on zeros, so the inputs are moved away from them.
     """
-    moved = like(case.inputs, lambda leaf: leaf + 1 + rng.random(leaf.shape))
+    moved = away_from_zero(case.inputs, rng)
     for inputs in (case.inputs, moved):
         try:
             with np.errstate(all="ignore"):

@@ -20,7 +20,14 @@ from gradcheck import trees
 from gradcheck.checks.behaviour import BehaviourCheck, does_not_apply
 from gradcheck.checks.check import Bench, Examination, Finding
 from gradcheck.checks.comparison import difference_finding, differences, outputs_agree
-from gradcheck.checks.running import Case, copied, forward_is_random, last_place_spread, like
+from gradcheck.checks.running import (
+    Case,
+    away_from_zero,
+    copied,
+    forward_is_random,
+    last_place_spread,
+    like,
+)
 from gradcheck.errors import BackwardError, RuleError
 from gradcheck.rules import Rule
 
@@ -113,7 +120,7 @@ def _forward_follows_memory(
     """
     if not case.rule.holds("torch_function"):
         return False
-    moved = like(case.inputs, lambda leaf: leaf + 1 + rng.random(leaf.shape))
+    moved = away_from_zero(case.inputs, rng)
     try:
         with np.errstate(all="ignore"):
             here = case.rule.primal(copied(moved))

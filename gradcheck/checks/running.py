@@ -21,6 +21,7 @@ from gradcheck.rules import Point, Pullback, Rule, by_leaf
 __all__ = [
     "RANDOM_RUNS",
     "Case",
+    "away_from_zero",
     "claimed_by",
     "copied",
     "forward_is_random",
@@ -171,13 +172,17 @@ def last_place_spread(
     return spread
 
 
+def away_from_zero(inputs: Any, rng: np.random.Generator) -> Any:
+    """Return inputs moved by 1 to 2, up: the mask of a dropout does not show on zeros."""
+    return like(inputs, lambda leaf: leaf + 1 + rng.random(leaf.shape))
+
+
 def forward_is_random(case: Case, rng: np.random.Generator) -> bool:
     """Say whether the forward gives other outputs each time, as dropout does.
 
     It is run at the point and, because a mask does not show on zeros, at inputs moved away from zero.
     """
-    moved = like(case.inputs, lambda leaf: leaf + 1 + rng.random(leaf.shape))
-    for inputs in (case.inputs, moved):
+    for inputs in (case.inputs, away_from_zero(case.inputs, rng)):
         first = None
         for _ in range(RANDOM_RUNS):
             try:

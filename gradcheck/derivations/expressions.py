@@ -8,8 +8,10 @@ component index.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Any
 
 __all__ = [
     "Absolute",
@@ -36,6 +38,7 @@ __all__ = [
     "Written",
     "children",
     "member_name",
+    "with_parts",
 ]
 
 
@@ -308,3 +311,17 @@ def symbols(expression: Expression) -> list[Symbol]:
     if isinstance(expression, Symbol):
         return [expression]
     return [symbol for part in children(expression) for symbol in symbols(part)]
+
+
+def with_parts(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """Return an expression with each of its direct parts changed; functions and indices stay."""
+    changes: dict[str, Any] = {}
+    for field in fields(expression):
+        value = getattr(expression, field.name)
+        if field.name == "function":
+            continue
+        if isinstance(value, Expression):
+            changes[field.name] = change(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Expression):
+            changes[field.name] = tuple(map(change, value))
+    return replace(expression, **changes)

@@ -167,15 +167,7 @@ def without_components(body: ex.Expression, letters: set[str]) -> ex.Expression:
     if isinstance(body, ex.Symbol):
         kept = tuple(index for index in body.components if index.letter not in letters)
         return ex.Symbol(body.name, body.family, kept)
-    changes: dict[str, object] = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
-        if dataclasses.is_dataclass(value) and not isinstance(value, ex.Index | type):
-            changes[field.name] = without_components(value, letters)  # type: ignore[arg-type]
-        elif (
-            isinstance(value, tuple)
-            and value
-            and not isinstance(value[0], ex.Index | str | int | tuple)
-        ):
-            changes[field.name] = tuple(without_components(part, letters) for part in value)
-    return dataclasses.replace(body, **changes)  # type: ignore[arg-type]
+    if isinstance(body, ex.Call):
+        function = without_components(body.function, letters)
+        body = dataclasses.replace(body, function=function)  # type: ignore[arg-type]
+    return ex.with_parts(body, lambda part: without_components(part, letters))

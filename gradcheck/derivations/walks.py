@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradcheck.derivations import expressions as ex
 
@@ -77,19 +76,7 @@ def substituted(body: ex.Expression, part: ex.Expression, by: ex.Expression) -> 
         return by
     if isinstance(part, ex.Symbol):
         return body
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
-        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-            if not isinstance(value[0], ex.Index):
-                changes[field.name] = tuple(substituted(v, part, by) for v in value)
-        elif (
-            dataclasses.is_dataclass(value)
-            and not isinstance(value, ex.Index)
-            and field.name != "function"
-        ):
-            changes[field.name] = substituted(value, part, by)  # type: ignore[arg-type]
-    return dataclasses.replace(body, **changes)
+    return ex.with_parts(body, lambda inner: substituted(inner, part, by))
 
 
 def _head(body: ex.Expression) -> object:
@@ -177,17 +164,7 @@ def mapped_derivatives(
     """Return a body with every derivative changed, those inside others left as they are."""
     if isinstance(body, ex.Derivative):
         return change(body)
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
-        if field.name == "function":
-            continue
-        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-            if not isinstance(value[0], ex.Index):
-                changes[field.name] = tuple(mapped_derivatives(part, change) for part in value)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
-            changes[field.name] = mapped_derivatives(value, change)  # type: ignore[arg-type]
-    return dataclasses.replace(body, **changes)
+    return ex.with_parts(body, lambda part: mapped_derivatives(part, change))
 
 
 def mapped_symbols(
@@ -196,14 +173,4 @@ def mapped_symbols(
     """Return a body with every symbol changed."""
     if isinstance(body, ex.Symbol):
         return change(body)
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
-        if field.name == "function":
-            continue
-        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-            if not isinstance(value[0], ex.Index):
-                changes[field.name] = tuple(mapped_symbols(part, change) for part in value)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, ex.Index):
-            changes[field.name] = mapped_symbols(value, change)  # type: ignore[arg-type]
-    return dataclasses.replace(body, **changes)
+    return ex.with_parts(body, lambda part: mapped_symbols(part, change))
